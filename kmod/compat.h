@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The rest of the module is written to the newest kernel interface; this is
+ * the only file that knows older ones, back to 6.1, and the only one that
+ * tests a version.  Each wrapper has the new interface's name and meaning.
+ */
+#ifndef PB_COMPAT_H
+#define PB_COMPAT_H
+
+#include <linux/version.h>
+#include <linux/blkdev.h>
+#include <linux/bvec.h>
+#include <linux/device-mapper.h>
+#include <net/sock.h>
+
+/* 6.5 gave this status the name of what it means; the value is the same. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void bvec_set_virt(struct bio_vec *bv, void *vaddr,
+				 unsigned int len)
+{
+	bvec_set_page(bv, virt_to_page(vaddr), len, offset_in_page(vaddr));
+}
+#endif
+
+/*
+ * A socket that sends from the context of a bio must not use the task's own
+ * page fragment: the task may be in the middle of using it.  Before 6.2 a
+ * socket allocating with GFP_NOIO never did.
+ */
+static inline void pb_compat_sock_no_task_frag(struct sock *sk)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+	sk->sk_use_task_frag = false;
+#endif
+}
+
+/*
+ * Pages under write must not change: they are read twice, by the socket and
+ * by the disk.  Since 6.11 a queue limit says so; before, a queue flag that
+ * the device-mapper core resets at each table load and that is set at resume.
+ */
+static inline void pb_compat_stable_writes_hint(struct queue_limits *limits)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	limits->features |= BLK_FEAT_STABLE_WRITES;
+#endif
+}
+
+static inline void pb_compat_stable_writes_resume(struct dm_target *ti)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+	struct gendisk *disk = dm_disk(dm_table_get_md(ti->table));
+
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
+#endif
+}
+
+/* 6.9 split what the hardware can from what the user allows. */
+static inline void pb_compat_discard_limits(struct queue_limits *limits,
+					    unsigned int sectors,
+					    unsigned int granularity)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	limits->max_user_discard_sectors = UINT_MAX;
+#endif
+	limits->max_hw_discard_sectors = sectors;
+	limits->max_discard_sectors = sectors;
+	limits->discard_granularity = granularity;
+}
+
+#endif /* PB_COMPAT_H */

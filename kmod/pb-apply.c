@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Applying: one pass over the socket puts a write's payload into pages of its
+ * own bio; the bio goes to the disk; its completion puts the request among
+ * those to be acked and wakes the sender.  Acks of neighbouring sequence
+ * numbers travel as one.
+ *
+ * Memory is bounded: beyond PB_APPLY_MAX_BYTES or PB_APPLY_MAX_REQS (those not
+ * yet acked count) the receiver pauses, and TCP slows the predecessor down.  One request is always allowed, and the pools
+ * hold enough for it, so the pause ends.
+ */
+#include <linux/blkdev.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "pb-apply.h"
+#include "pb-trace.h"
+
+#define MAX_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
+#define MIN_REQS	16
+
+/**
+ * struct pb_apply_req - a request from the predecessor
+ * @req: what the path sees
+ * @node: on the done list
+ * @apply: where it belongs
+ * @seq: its upstream sequence number
+ * @bytes: of payload
+ * @work: for a write-zeroes that takes a sleeping call
+ */
+struct pb_apply_req {
+	struct pb_req		req;
+	struct list_head	node;
+	struct pb_apply		*apply;
+	u64			seq;
+	u32			bytes;
+	struct work_struct	work;
+};
+
+static struct pb_apply_req *to_apply_req(struct pb_req *req)
+{
+	return container_of(req, struct pb_apply_req, req);
+}
+
+static void trace_ack(struct pb_apply *apply, u64 seq, u64 count)
+{
+	trace_pb_ack_send(apply->path->dev, PB_WIRE_ACK, seq, 0, count, 0);
+}
+
+static void free_bio(struct pb_apply *apply, struct bio *bio)
+{
+	int i;
+
+	if (!bio)
+		return;
+	for (i = 0; i < bio->bi_vcnt; i++)
+		mempool_free(bio->bi_io_vec[i].bv_page, &apply->pages);
+	bio_put(bio);
+}
+
+/* Keeps the list in order; completions are nearly so already. */
+static void insert_done(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	struct pb_apply_req *before;
+
+	lockdep_assert_held(&apply->lock);
+	apply->nr_done++;
+	list_for_each_entry_reverse(before, &apply->done, node) {
+		if (before->seq < areq->seq) {
+			list_add(&areq->node, &before->node);
+			return;
+		}
+	}
+	list_add(&areq->node, &apply->done);
+}
+
+static void forget_done(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	lockdep_assert_held(&apply->lock);
+	list_del(&areq->node);
+	apply->nr_done--;
+	mempool_free(areq, &apply->reqs);
+}
+
+static void count_applied(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	switch (areq->req.type) {
+	case PB_WIRE_WRITE:
+		pb_stat_inc(apply->stats, PB_CNT_APPLIED_WRITES);
+		pb_stat_add(apply->stats, PB_CNT_APPLIED_BYTES, areq->bytes);
+		break;
+	case PB_WIRE_FLUSH:
+		pb_stat_inc(apply->stats, PB_CNT_APPLIED_FLUSHES);
+		break;
+	default:
+		pb_stat_inc(apply->stats, PB_CNT_APPLIED_ZEROES);
+		break;
+	}
+}
+
+/*
+ * The source's complete(): any context.  A failed request is never acked: the
+ * owner closes the connection and asks to be left out.
+ */
+static void apply_complete(struct pb_req *req, blk_status_t status)
+{
+	struct pb_apply_req *areq = to_apply_req(req);
+	struct pb_apply *apply = areq->apply;
+	unsigned long flags;
+	bool ack;
+
+	free_bio(apply, req->bio);
+	req->bio = NULL;
+	if (status)
+		apply->on_fault(apply, blk_status_to_errno(status));
+	else
+		count_applied(apply, areq);
+
+	spin_lock_irqsave(&apply->lock, flags);
+	apply->bytes -= areq->bytes;
+	apply->nr--;
+	if (status)
+		apply->disk_failed = true;
+	ack = !status && apply->conn;
+	if (ack)
+		insert_done(apply, areq);
+	else
+		mempool_free(areq, &apply->reqs);
+	if (apply->conn) {
+		pb_conn_kick_later(apply->conn);
+		pb_conn_unpause(apply->conn);
+	}
+	/* Whoever waits may free all of this once the lock is dropped. */
+	if (!apply->nr)
+		wake_up_all(&apply->drained);
+	spin_unlock_irqrestore(&apply->lock, flags);
+}
+
+static void local_done(struct pb_apply_req *areq, blk_status_t status)
+{
+	struct pb_req *req = &areq->req;
+
+	if (pb_path_local_done(areq->apply->path, req, status))
+		apply_complete(req, req->status);
+}
+
+/*
+ * A disk may find out only when asked that it cannot zero by itself: then the
+ * helper writes zeroes, since the replicas must not differ.
+ */
+static void bio_done(struct bio *bio)
+{
+	struct pb_apply_req *areq = bio->bi_private;
+
+	if (areq->req.type == PB_WIRE_ZEROES &&
+	    pb_zeroes_unsupported(bio->bi_status))
+		queue_work(areq->apply->wq, &areq->work);
+	else
+		local_done(areq, bio->bi_status);
+}
+
+static void zeroes_work(struct work_struct *work)
+{
+	struct pb_apply_req *areq = container_of(work, struct pb_apply_req,
+						 work);
+
+	local_done(areq, pb_path_write_zeroes(areq->apply->bdev, &areq->req));
+}
+
+/* The source's submit(): process context. */
+static void apply_submit(struct pb_req *req)
+{
+	struct pb_apply_req *areq = to_apply_req(req);
+
+	if (req->bio)
+		submit_bio(req->bio);
+	else
+		queue_work(areq->apply->wq, &areq->work);
+}
+
+static const struct pb_source apply_source = {
+	.submit		= apply_submit,
+	.complete	= apply_complete,
+};
+
+static void start(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	blk_status_t status = BLK_STS_OK;
+
+	trace_pb_receive(apply->path->dev, areq->req.type, areq->seq,
+			 areq->req.sector, areq->req.count, 0);
+	/* Before it can complete, so that a hello never claims too little. */
+	spin_lock_irq(&apply->lock);
+	apply->recv_seq = areq->seq;
+	spin_unlock_irq(&apply->lock);
+
+	switch (pb_path_start(apply->path, &areq->req, &status)) {
+	case PB_STARTED:
+		apply_submit(&areq->req);
+		break;
+	case PB_REFUSED:
+		apply_complete(&areq->req, status);
+		break;
+	case PB_PARKED:
+		break;
+	}
+}
+
+static struct bio *new_bio(struct pb_apply *apply, struct pb_apply_req *areq,
+			   unsigned int vecs, blk_opf_t opf)
+{
+	struct bio *bio = bio_alloc_bioset(apply->bdev, vecs, opf, GFP_NOIO,
+					   &apply->bios);
+
+	bio->bi_iter.bi_sector = areq->req.sector;
+	bio->bi_private = areq;
+	bio->bi_end_io = bio_done;
+	areq->req.bio = bio;
+	return bio;
+}
+
+static struct pb_apply_req *new_req(struct pb_apply *apply,
+				    const struct pb_msg *msg)
+{
+	struct pb_apply_req *areq = mempool_alloc(&apply->reqs, GFP_NOIO);
+
+	memset(areq, 0, sizeof(*areq));
+	INIT_WORK(&areq->work, zeroes_work);
+	areq->apply = apply;
+	areq->seq = msg->seq;
+	areq->bytes = msg->data_len;
+	areq->req.source = &apply_source;
+	areq->req.type = msg->type;
+	areq->req.flags = msg->flags;
+	areq->req.sector = msg->sector;
+	areq->req.count = msg->count;
+	return areq;
+}
+
+/* Takes a place under the memory bound. */
+static bool reserve(struct pb_apply *apply, u32 bytes)
+{
+	bool ok;
+
+	spin_lock_irq(&apply->lock);
+	ok = apply->nr + apply->nr_done < PB_APPLY_MAX_REQS &&
+	     (!apply->nr || apply->bytes + bytes <= PB_APPLY_MAX_BYTES);
+	if (ok) {
+		apply->bytes += bytes;
+		apply->nr++;
+	}
+	spin_unlock_irq(&apply->lock);
+	return ok;
+}
+
+static void prepare_write(struct pb_apply *apply, struct pb_conn *conn,
+			  struct pb_apply_req *areq)
+{
+	u32 left = areq->bytes;
+	blk_opf_t opf = REQ_OP_WRITE;
+	struct bio *bio;
+
+	if (areq->req.flags & PB_WIRE_FUA)
+		opf |= REQ_FUA | REQ_SYNC;
+	if (areq->req.flags & PB_WIRE_PREFLUSH)
+		opf |= REQ_PREFLUSH | REQ_SYNC;
+	bio = new_bio(apply, areq, DIV_ROUND_UP(left, PAGE_SIZE), opf);
+	while (left) {
+		u32 len = min_t(u32, left, PAGE_SIZE);
+
+		__bio_add_page(bio, mempool_alloc(&apply->pages, GFP_NOIO),
+			       len, 0);
+		left -= len;
+	}
+	areq->req.iter = bio->bi_iter;
+	iov_iter_bvec(&conn->rx_iter, ITER_DEST, bio->bi_io_vec, bio->bi_vcnt,
+		      areq->bytes);
+	apply->current_req = areq;
+}
+
+/*
+ * A disk that can zero by itself gets one bio.  Others, and the rare zeroes
+ * that must be durable, go through the block layer's helper, which sleeps.
+ */
+static void prepare_zeroes(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	blk_opf_t opf = REQ_OP_WRITE_ZEROES;
+	struct bio *bio;
+
+	if (!bdev_write_zeroes_sectors(apply->bdev) ||
+	    (areq->req.flags & PB_WIRE_FUA))
+		return;
+	if (areq->req.flags & PB_WIRE_NOUNMAP)
+		opf |= REQ_NOUNMAP;
+	bio = new_bio(apply, areq, 0, opf);
+	bio->bi_iter.bi_size = areq->req.count << SECTOR_SHIFT;
+}
+
+int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
+		     const struct pb_msg *msg)
+{
+	struct pb_apply_req *areq;
+
+	if (READ_ONCE(apply->disk_failed))
+		return -EIO;
+	if (!reserve(apply, msg->data_len))
+		return -EAGAIN;
+	areq = new_req(apply, msg);
+	switch (msg->type) {
+	case PB_WIRE_WRITE:
+		prepare_write(apply, conn, areq);
+		return 0;
+	case PB_WIRE_FLUSH:
+		new_bio(apply, areq, 0,
+			REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
+		break;
+	default:
+		prepare_zeroes(apply, areq);
+		break;
+	}
+	start(apply, areq);
+	return 0;
+}
+
+void pb_apply_received(struct pb_apply *apply)
+{
+	struct pb_apply_req *areq = apply->current_req;
+
+	apply->current_req = NULL;
+	start(apply, areq);
+}
+
+/* Under the lock: takes the leading run of neighbours off the done list. */
+static u64 take_run(struct pb_apply *apply, u64 *first)
+{
+	struct pb_apply_req *areq, *next;
+	u64 count = 0;
+
+	lockdep_assert_held(&apply->lock);
+	list_for_each_entry_safe(areq, next, &apply->done, node) {
+		if (!count)
+			*first = areq->seq;
+		else if (areq->seq != *first + count)
+			break;
+		count++;
+		forget_done(apply, areq);
+	}
+	if (count && apply->conn)
+		pb_conn_unpause(apply->conn);
+	return count;
+}
+
+bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
+{
+	u64 first = 0, count;
+
+	spin_lock_irq(&apply->lock);
+	if (apply->ack_count) {
+		first = apply->ack_first;
+		count = min_t(u64, apply->ack_count, U32_MAX);
+		apply->ack_first += count;
+		apply->ack_count -= count;
+	} else {
+		count = take_run(apply, &first);
+	}
+	spin_unlock_irq(&apply->lock);
+	if (!count)
+		return false;
+	item->msg = (struct pb_msg) {
+		.type = PB_WIRE_ACK,
+		.seq = first,
+		.count = count,
+	};
+	item->bio = NULL;
+	pb_stat_inc(apply->stats, PB_CNT_ACKS_TX);
+	pb_stat_add(apply->stats, PB_CNT_ACKED_TX, count);
+	trace_ack(apply, first, count);
+	return true;
+}
+
+bool pb_apply_has_ack(struct pb_apply *apply)
+{
+	bool has;
+
+	spin_lock_irq(&apply->lock);
+	has = apply->ack_count || !list_empty(&apply->done);
+	spin_unlock_irq(&apply->lock);
+	return has;
+}
+
+/* Acks that nobody will send any more; the next hello implies them. */
+static void drop_done(struct pb_apply *apply)
+{
+	struct pb_apply_req *areq, *next;
+
+	lockdep_assert_held(&apply->lock);
+	list_for_each_entry_safe(areq, next, &apply->done, node)
+		forget_done(apply, areq);
+	apply->ack_count = 0;
+}
+
+void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
+		      u64 incarnation, u64 resume, u64 first_unacked)
+{
+	spin_lock_irq(&apply->lock);
+	WARN_ON_ONCE(apply->nr || apply->conn);
+	apply->peer_incarnation = incarnation;
+	apply->recv_seq = resume;
+	apply->ack_first = first_unacked;
+	apply->ack_count = resume + 1 - first_unacked;
+	apply->conn = conn;
+	spin_unlock_irq(&apply->lock);
+}
+
+void pb_apply_link_down(struct pb_apply *apply)
+{
+	spin_lock_irq(&apply->lock);
+	apply->conn = NULL;
+	drop_done(apply);
+	spin_unlock_irq(&apply->lock);
+}
+
+void pb_apply_drop_current(struct pb_apply *apply)
+{
+	struct pb_apply_req *areq = apply->current_req;
+
+	if (!areq)
+		return;
+	apply->current_req = NULL;
+	free_bio(apply, areq->req.bio);
+	spin_lock_irq(&apply->lock);
+	apply->bytes -= areq->bytes;
+	apply->nr--;
+	if (!apply->nr)
+		wake_up_all(&apply->drained);
+	spin_unlock_irq(&apply->lock);
+	mempool_free(areq, &apply->reqs);
+}
+
+void pb_apply_reset(struct pb_apply *apply)
+{
+	spin_lock_irq(&apply->lock);
+	WARN_ON_ONCE(apply->nr || apply->conn);
+	apply->recv_seq = 0;
+	apply->peer_incarnation = 0;
+	spin_unlock_irq(&apply->lock);
+}
+
+bool pb_apply_idle(struct pb_apply *apply)
+{
+	bool idle;
+
+	spin_lock_irq(&apply->lock);
+	idle = !apply->nr;
+	spin_unlock_irq(&apply->lock);
+	return idle;
+}
+
+int pb_apply_init(struct pb_apply *apply)
+{
+	int ret;
+
+	spin_lock_init(&apply->lock);
+	INIT_LIST_HEAD(&apply->done);
+	init_waitqueue_head(&apply->drained);
+	ret = bioset_init(&apply->bios, MIN_REQS, 0, BIOSET_NEED_BVECS);
+	if (!ret)
+		ret = mempool_init_kmalloc_pool(&apply->reqs, MIN_REQS,
+						sizeof(struct pb_apply_req));
+	if (!ret)
+		ret = mempool_init_page_pool(&apply->pages, MAX_PAGES, 0);
+	if (ret)
+		pb_apply_exit(apply);
+	return ret;
+}
+
+void pb_apply_exit(struct pb_apply *apply)
+{
+	mempool_exit(&apply->pages);
+	mempool_exit(&apply->reqs);
+	bioset_exit(&apply->bios);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The upstream source of the path: messages of the predecessor become requests,
+ * and requests that are done become acks.
+ */
+#ifndef PB_APPLY_H
+#define PB_APPLY_H
+
+#include <linux/bio.h>
+#include <linux/mempool.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "pb-conn.h"
+#include "pb-path.h"
+
+struct pb_apply_req;
+
+/* Payload taken from the socket and not yet on the disk, at most. */
+#define PB_APPLY_MAX_BYTES	(16U << 20)
+/* Requests taken from the socket and not yet acked, at most. */
+#define PB_APPLY_MAX_REQS	4096
+
+/**
+ * struct pb_apply - what a member does for its predecessor
+ * @lock: guards everything down to @conn; taken with interrupts off, outside
+ *	no other lock
+ * @recv_seq: highest sequence number received whole in this stream
+ * @peer_incarnation: of the predecessor, whose stream it is; 0 if none yet
+ * @ack_first: first sequence number to ack at once after a reconnection
+ * @ack_count: how many of them, 0 for none
+ * @bytes: payload under way
+ * @nr: requests under way
+ * @nr_done: requests on @done
+ * @done: requests to be acked, in order of sequence number
+ * @conn: the upstream connection while it is up, for wake-ups
+ * @disk_failed: a write failed: nothing more is received in this view
+ * @drained: woken when @nr falls to 0, and when a connection closes
+ * @current_req: the write whose payload is arriving; of the receiving worker
+ * @path: where requests go
+ * @bdev: this member's data device
+ * @stats: the volume's counters
+ * @wq: for write-zeroes that the disk cannot do by itself
+ * @bios: bios for the disk
+ * @reqs: requests
+ * @pages: payload pages: enough for one message of the greatest size
+ * @on_fault: tells the owner that a write failed; any context
+ */
+struct pb_apply {
+	spinlock_t		lock;
+	u64			recv_seq;
+	u64			peer_incarnation;
+	u64			ack_first;
+	u64			ack_count;
+	u32			bytes;
+	u32			nr;
+	u32			nr_done;
+	struct list_head	done;
+	struct pb_conn		*conn;
+	bool			disk_failed;
+	wait_queue_head_t	drained;
+	struct pb_apply_req	*current_req;
+	struct pb_path		*path;
+	struct block_device	*bdev;
+	struct pb_stats __percpu *stats;
+	struct workqueue_struct	*wq;
+	struct bio_set		bios;
+	mempool_t		reqs;
+	mempool_t		pages;
+	void			(*on_fault)(struct pb_apply *apply, int error);
+};
+
+/**
+ * pb_apply_init() - make ready to apply
+ * @apply: to fill, all zero but for @path, @bdev, @stats, @wq and @on_fault
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pb_apply_init(struct pb_apply *apply);
+
+/**
+ * pb_apply_exit() - free what pb_apply_init() took
+ * @apply: drained; may be all zero
+ */
+void pb_apply_exit(struct pb_apply *apply);
+
+/**
+ * pb_apply_receive() - a message of the predecessor has arrived
+ * @apply: the source
+ * @conn: where
+ * @msg: admitted; its sequence number is the next one
+ *
+ * For a write, points @conn->rx_iter at memory for the payload; the others
+ * start at once.
+ *
+ * Context: process, the connection's receiving worker.
+ * Return: 0, -EAGAIN when the memory bound is reached, -EPROTO.
+ */
+int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
+		     const struct pb_msg *msg);
+
+/**
+ * pb_apply_received() - the payload is complete: start the write
+ * @apply: the source
+ */
+void pb_apply_received(struct pb_apply *apply);
+
+/**
+ * pb_apply_next_ack() - the next ack to send
+ * @apply: the source
+ * @item: filled
+ *
+ * Return: false if there is nothing to ack.
+ */
+bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item);
+
+/**
+ * pb_apply_has_ack() - is there something to ack?
+ * @apply: the source
+ */
+bool pb_apply_has_ack(struct pb_apply *apply);
+
+/**
+ * pb_apply_link_up() - both hellos are accepted
+ * @apply: the source, drained
+ * @conn: the upstream connection
+ * @incarnation: the predecessor's
+ * @resume: what pb_hello_resume() said
+ * @first_unacked: what the predecessor still wants acked
+ */
+void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
+		      u64 incarnation, u64 resume, u64 first_unacked);
+
+/**
+ * pb_apply_link_down() - the upstream connection is about to be closed
+ * @apply: the source
+ *
+ * What is under way goes on; its ack is implied by the next hello.
+ */
+void pb_apply_link_down(struct pb_apply *apply);
+
+/**
+ * pb_apply_drop_current() - forget a write whose payload broke off
+ * @apply: the source; the connection is closed
+ */
+void pb_apply_drop_current(struct pb_apply *apply);
+
+/**
+ * pb_apply_reset() - a new view begins: forget the stream
+ * @apply: the source, drained, without a connection
+ */
+void pb_apply_reset(struct pb_apply *apply);
+
+/**
+ * pb_apply_idle() - is nothing under way?
+ * @apply: the source
+ */
+bool pb_apply_idle(struct pb_apply *apply);
+
+#endif /* PB_APPLY_H */

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rules of the wire format, as one table: which fields a type has, which
+ * way it travels and what follows its header.
+ */
+#include "pb-codec.h"
+#include "pb-view.h"
+
+#define PB_HELLO_MAX_BLOCK	65536
+
+static_assert(sizeof(struct pb_wire_hdr) == 64);
+static_assert(offsetof(struct pb_wire_hdr, crc) == 60);
+static_assert(sizeof(struct pb_wire_hello) == 128);
+static_assert(offsetof(struct pb_wire_hello, crc) == 124);
+static_assert(PB_WIRE_MAX_DATA / 512 <= PB_WIRE_MAX_ZEROES);
+
+/* Which way a type travels. */
+#define PB_GO_DOWN	0x01
+#define PB_GO_UP	0x02
+
+/**
+ * struct pb_wire_rule - what is legal in a message of a type
+ * @name: for people
+ * @flags: flags it may carry
+ * @way: PB_GO_*
+ * @seq: has a sequence number
+ * @acks: @count is a number of messages
+ * @payload: @count sectors of data follow
+ * @max_sectors: longest range; 0 for a type that has no range
+ * @data_len: bytes that follow when it is not @payload
+ */
+struct pb_wire_rule {
+	const char	*name;
+	u8		flags;
+	u8		way;
+	bool		seq;
+	bool		acks;
+	bool		payload;
+	u32		max_sectors;
+	u32		data_len;
+};
+
+static const struct pb_wire_rule pb_wire_rules[] = {
+	[PB_WIRE_HELLO] = {
+		.name = "hello",
+		.way = PB_GO_DOWN | PB_GO_UP,
+		.data_len = sizeof(struct pb_wire_hello),
+	},
+	[PB_WIRE_BYE] = {
+		.name = "bye",
+		.way = PB_GO_DOWN | PB_GO_UP,
+	},
+	[PB_WIRE_KEEPALIVE] = {
+		.name = "keepalive",
+		.way = PB_GO_DOWN | PB_GO_UP,
+	},
+	[PB_WIRE_WRITE] = {
+		.name = "write",
+		.flags = PB_WIRE_FUA | PB_WIRE_PREFLUSH,
+		.way = PB_GO_DOWN,
+		.seq = true,
+		.payload = true,
+		.max_sectors = PB_WIRE_MAX_DATA / 512,
+	},
+	[PB_WIRE_FLUSH] = {
+		.name = "flush",
+		.way = PB_GO_DOWN,
+		.seq = true,
+	},
+	[PB_WIRE_ZEROES] = {
+		.name = "zeroes",
+		.flags = PB_WIRE_FUA | PB_WIRE_NOUNMAP,
+		.way = PB_GO_DOWN,
+		.seq = true,
+		.max_sectors = PB_WIRE_MAX_ZEROES,
+	},
+	[PB_WIRE_ACK] = {
+		.name = "ack",
+		.way = PB_GO_UP,
+		.seq = true,
+		.acks = true,
+	},
+};
+
+static const char *const pb_bye_texts[] = {
+	[PB_BYE_NONE]		= "the connection broke",
+	[PB_BYE_DISCONNECT]	= "disconnected on request",
+	[PB_BYE_REMOVED]	= "the device is being removed",
+	[PB_BYE_VIEW_CHANGE]	= "moving to another view",
+	[PB_BYE_REPLACED]	= "a newer connection takes over",
+	[PB_BYE_SILENT]		= "nothing heard within the time-out",
+	[PB_BYE_PROTOCOL]	= "ill-formed or unexpected message",
+	[PB_BYE_VERSION]	= "no common protocol version",
+	[PB_BYE_VOLUME]		= "the peer has another volume",
+	[PB_BYE_VIEW_OLD]	= "the peer is in an older view",
+	[PB_BYE_VIEW_NEW]	= "the peer is in a newer view",
+	[PB_BYE_VIEW_DIFFERS]	= "views of the same number have other members",
+	[PB_BYE_NOT_NEIGHBOUR]	= "the peer is not a neighbour in this view",
+	[PB_BYE_SIZE]		= "volumes differ in size",
+	[PB_BYE_BLOCK_SIZE]	= "block sizes do not fit",
+	[PB_BYE_LIMITS]		= "limits do not fit",
+	[PB_BYE_FEATURES]	= "a feature is not understood",
+	[PB_BYE_RESTARTED]	= "the stream cannot go on: a member lost it",
+	[PB_BYE_DISK_FAILED]	= "the data device failed",
+	[PB_BYE_DIVERGED]	= "writes failed that the peer may lack",
+	[PB_BYE_UNCONFIRMED]	= "no view is confirmed here",
+};
+
+static_assert(ARRAY_SIZE(pb_bye_texts) == PB_BYE_NR);
+
+static const struct pb_wire_rule *pb_wire_rule(u8 type)
+{
+	if (type >= ARRAY_SIZE(pb_wire_rules) || !pb_wire_rules[type].name)
+		return NULL;
+	return &pb_wire_rules[type];
+}
+
+const char *pb_wire_type_name(u8 type)
+{
+	const struct pb_wire_rule *rule = pb_wire_rule(type);
+
+	return rule ? rule->name : "?";
+}
+
+const char *pb_bye_text(u32 bye)
+{
+	return bye < PB_BYE_NR ? pb_bye_texts[bye] : "unknown reason";
+}
+
+static u32 pb_hdr_crc(const struct pb_wire_hdr *hdr)
+{
+	return pb_crc32c(hdr, offsetof(struct pb_wire_hdr, crc));
+}
+
+static u32 pb_wire_hello_crc(const struct pb_wire_hello *wire)
+{
+	return pb_crc32c(wire, offsetof(struct pb_wire_hello, crc));
+}
+
+void pb_codec_pack(const struct pb_msg *msg, struct pb_wire_hdr *hdr)
+{
+	hdr->magic = cpu_to_le32(PB_WIRE_MAGIC);
+	hdr->type = msg->type;
+	hdr->flags = msg->flags;
+	hdr->from = msg->from;
+	hdr->reserved = 0;
+	hdr->view = cpu_to_le64(msg->view);
+	hdr->seq = cpu_to_le64(msg->seq);
+	hdr->sector = cpu_to_le64(msg->sector);
+	hdr->count = cpu_to_le32(msg->count);
+	hdr->data_len = cpu_to_le32(msg->data_len);
+	hdr->stamp = cpu_to_le64(msg->stamp);
+	hdr->echo = cpu_to_le64(msg->echo);
+	hdr->status = cpu_to_le32(msg->status);
+	hdr->crc = cpu_to_le32(pb_hdr_crc(hdr));
+}
+
+static void pb_msg_from_wire(const struct pb_wire_hdr *hdr, struct pb_msg *msg)
+{
+	msg->type = hdr->type;
+	msg->flags = hdr->flags;
+	msg->from = hdr->from;
+	msg->view = le64_to_cpu(hdr->view);
+	msg->seq = le64_to_cpu(hdr->seq);
+	msg->sector = le64_to_cpu(hdr->sector);
+	msg->count = le32_to_cpu(hdr->count);
+	msg->data_len = le32_to_cpu(hdr->data_len);
+	msg->stamp = le64_to_cpu(hdr->stamp);
+	msg->echo = le64_to_cpu(hdr->echo);
+	msg->status = le32_to_cpu(hdr->status);
+}
+
+/* Who says it, and in which view. */
+static const char *pb_bad_origin(const struct pb_msg *msg)
+{
+	bool bye = msg->type == PB_WIRE_BYE;
+
+	if (msg->from >= PB_MAX_MEMBERS &&
+	    !(bye && msg->from == PB_NO_MEMBER))
+		return "impossible sender";
+	if (!msg->view && !bye && msg->type != PB_WIRE_HELLO)
+		return "view number 0";
+	if (bye ? msg->status == PB_BYE_NONE || msg->status >= PB_BYE_NR :
+		  msg->status)
+		return "impossible status";
+	return NULL;
+}
+
+static const char *pb_bad_fields(const struct pb_msg *msg,
+				 const struct pb_wire_rule *rule)
+{
+	bool has_seq = msg->seq;
+	bool has_count = msg->count;
+
+	if (msg->flags & ~rule->flags)
+		return "a flag that this type does not have";
+	if (rule->seq != has_seq)
+		return "impossible sequence number";
+	if (!rule->max_sectors && msg->sector)
+		return "a sector where this type has none";
+	if (!rule->max_sectors && rule->acks != has_count)
+		return "impossible count";
+	if (rule->acks && msg->seq + msg->count - 1 < msg->seq)
+		return "acks run past the last sequence number";
+	return pb_bad_origin(msg);
+}
+
+static const char *pb_bad_range(const struct pb_msg *msg,
+				const struct pb_wire_rule *rule,
+				const struct pb_bounds *bounds)
+{
+	u32 mask = (bounds->block_size >> 9) - 1;
+
+	if (!rule->max_sectors)
+		return NULL;
+	if (!msg->count)
+		return "empty range";
+	if (msg->count > rule->max_sectors)
+		return "range too large";
+	if ((msg->sector & mask) || (msg->count & mask))
+		return "range not aligned to the block size";
+	if (msg->sector >= bounds->data_sectors ||
+	    msg->count > bounds->data_sectors - msg->sector)
+		return "range outside the volume";
+	return NULL;
+}
+
+int pb_codec_unpack(const struct pb_wire_hdr *hdr,
+		    const struct pb_bounds *bounds, struct pb_msg *msg,
+		    const char **why)
+{
+	const struct pb_wire_rule *rule;
+	const char *bad;
+	struct pb_msg tmp;
+
+	if (le32_to_cpu(hdr->magic) != PB_WIRE_MAGIC) {
+		*why = "not a message of dm-pb";
+		return -EBADMSG;
+	}
+	if (le32_to_cpu(hdr->crc) != pb_hdr_crc(hdr)) {
+		*why = "damaged header";
+		return -EBADMSG;
+	}
+	rule = pb_wire_rule(hdr->type);
+	if (!rule || hdr->reserved) {
+		*why = rule ? "reserved field not zero" : "unknown type";
+		return -EPROTO;
+	}
+	pb_msg_from_wire(hdr, &tmp);
+	bad = pb_bad_fields(&tmp, rule);
+	if (bad) {
+		*why = bad;
+		return -EPROTO;
+	}
+	bad = pb_bad_range(&tmp, rule, bounds);
+	if (bad) {
+		*why = bad;
+		return -ERANGE;
+	}
+	if (tmp.data_len != (rule->payload ? tmp.count * 512 :
+					     rule->data_len)) {
+		*why = "impossible length of data";
+		return -EPROTO;
+	}
+	*msg = tmp;
+	return 0;
+}
+
+static int pb_admit_seq(const struct pb_msg *msg,
+			const struct pb_expect *expect, const char **why)
+{
+	if (msg->seq < expect->next_seq) {
+		*why = "a sequence number again";
+		return -EALREADY;
+	}
+	if (msg->seq > expect->next_seq) {
+		*why = "a gap in the sequence";
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int pb_admit_ack(const struct pb_msg *msg,
+			const struct pb_expect *expect, const char **why)
+{
+	u64 last = msg->seq + msg->count - 1;
+
+	if (last > expect->sent_seq && last > expect->resume_seq) {
+		*why = "an ack for what was never sent";
+		return -EPROTO;
+	}
+	return 0;
+}
+
+int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,
+		   const char **why)
+{
+	const struct pb_wire_rule *rule = pb_wire_rule(msg->type);
+	bool hello = msg->type == PB_WIRE_HELLO;
+
+	/* It ends the connection, which the peer could do without asking. */
+	if (msg->type == PB_WIRE_BYE)
+		return 0;
+	if (!rule || hello == expect->hello_done) {
+		*why = expect->hello_done ? "a second hello" :
+					    "something else than a hello first";
+		return -EPROTO;
+	}
+	if (hello)
+		return 0;
+	if (msg->view != expect->view) {
+		*why = "a message of another view";
+		return -ESTALE;
+	}
+	if (msg->from != expect->from) {
+		*why = "not from the neighbour";
+		return -EPERM;
+	}
+	if (!(rule->way & (expect->upstream ? PB_GO_DOWN : PB_GO_UP))) {
+		*why = "a message that does not travel this way";
+		return -EPERM;
+	}
+	if (!rule->seq)
+		return 0;
+	return rule->acks ? pb_admit_ack(msg, expect, why) :
+			    pb_admit_seq(msg, expect, why);
+}
+
+void pb_hello_pack(const struct pb_hello *hello, struct pb_wire_hello *wire)
+{
+	wire->version_min = cpu_to_le32(hello->version_min);
+	wire->version_max = cpu_to_le32(hello->version_max);
+	wire->features = cpu_to_le64(hello->features);
+	memcpy(wire->volume, hello->volume, PB_UUID_LEN);
+	memcpy(wire->replica, hello->replica, PB_UUID_LEN);
+	wire->view_digest = cpu_to_le32(hello->view_digest);
+	wire->block_size = cpu_to_le32(hello->block_size);
+	wire->data_sectors = cpu_to_le64(hello->data_sectors);
+	wire->incarnation = cpu_to_le64(hello->incarnation);
+	wire->peer_incarnation = cpu_to_le64(hello->peer_incarnation);
+	wire->recv_seq = cpu_to_le64(hello->recv_seq);
+	wire->first_unacked = cpu_to_le64(hello->first_unacked);
+	wire->max_data = cpu_to_le32(hello->max_data);
+	wire->timeout_ms = cpu_to_le32(hello->timeout_ms);
+	wire->min_block_size = cpu_to_le32(hello->min_block_size);
+	memset(wire->reserved, 0, sizeof(wire->reserved));
+	wire->crc = cpu_to_le32(pb_wire_hello_crc(wire));
+}
+
+static void pb_hello_from_wire(const struct pb_wire_hello *wire,
+			       struct pb_hello *hello)
+{
+	hello->version_min = le32_to_cpu(wire->version_min);
+	hello->version_max = le32_to_cpu(wire->version_max);
+	hello->features = le64_to_cpu(wire->features);
+	memcpy(hello->volume, wire->volume, PB_UUID_LEN);
+	memcpy(hello->replica, wire->replica, PB_UUID_LEN);
+	hello->view_digest = le32_to_cpu(wire->view_digest);
+	hello->block_size = le32_to_cpu(wire->block_size);
+	hello->data_sectors = le64_to_cpu(wire->data_sectors);
+	hello->incarnation = le64_to_cpu(wire->incarnation);
+	hello->peer_incarnation = le64_to_cpu(wire->peer_incarnation);
+	hello->recv_seq = le64_to_cpu(wire->recv_seq);
+	hello->first_unacked = le64_to_cpu(wire->first_unacked);
+	hello->max_data = le32_to_cpu(wire->max_data);
+	hello->timeout_ms = le32_to_cpu(wire->timeout_ms);
+	hello->min_block_size = le32_to_cpu(wire->min_block_size);
+}
+
+static const char *pb_bad_hello(const struct pb_hello *hello)
+{
+	if (!hello->version_min || hello->version_min > hello->version_max)
+		return "hello: impossible range of versions";
+	if (!pb_block_size_ok(hello->block_size, PB_HELLO_MAX_BLOCK) ||
+	    !pb_block_size_ok(hello->min_block_size, PB_HELLO_MAX_BLOCK))
+		return "hello: impossible block size";
+	if (pb_uuid_zero(hello->volume) || pb_uuid_zero(hello->replica))
+		return "hello: a UUID is zero";
+	if (!hello->incarnation)
+		return "hello: incarnation is zero";
+	if (!hello->first_unacked)
+		return "hello: first unacked sequence number is zero";
+	return NULL;
+}
+
+int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
+		    const char **why)
+{
+	struct pb_hello tmp;
+	const char *bad;
+
+	if (le32_to_cpu(wire->crc) != pb_wire_hello_crc(wire)) {
+		*why = "damaged hello";
+		return -EBADMSG;
+	}
+	if (!pb_all_zero(wire->reserved, sizeof(wire->reserved))) {
+		*why = "hello: reserved field not zero";
+		return -EPROTO;
+	}
+	pb_hello_from_wire(wire, &tmp);
+	bad = pb_bad_hello(&tmp);
+	if (bad) {
+		*why = bad;
+		return -EPROTO;
+	}
+	*hello = tmp;
+	return 0;
+}
+
+enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
+			   const struct pb_hello *peer, u64 peer_view,
+			   const u8 *neighbour)
+{
+	if (mine->version_max < peer->version_min ||
+	    peer->version_max < mine->version_min)
+		return PB_BYE_VERSION;
+	if (peer->features & ~mine->features)
+		return PB_BYE_FEATURES;
+	if (memcmp(mine->volume, peer->volume, PB_UUID_LEN))
+		return PB_BYE_VOLUME;
+	if (peer_view != my_view)
+		return peer_view < my_view ? PB_BYE_VIEW_OLD : PB_BYE_VIEW_NEW;
+	if (memcmp(peer->replica, neighbour, PB_UUID_LEN))
+		return PB_BYE_NOT_NEIGHBOUR;
+	if (mine->view_digest != peer->view_digest)
+		return PB_BYE_VIEW_DIFFERS;
+	if (mine->data_sectors != peer->data_sectors)
+		return PB_BYE_SIZE;
+	if (mine->block_size != peer->block_size ||
+	    mine->block_size < mine->min_block_size ||
+	    mine->block_size < peer->min_block_size)
+		return PB_BYE_BLOCK_SIZE;
+	if (peer->max_data < PB_WIRE_MAX_DATA)
+		return PB_BYE_LIMITS;
+	return PB_BYE_NONE;
+}
+
+int pb_hello_resume(const struct pb_hello *up, const struct pb_hello *down,
+		    u64 *resume)
+{
+	u64 acked = up->first_unacked - 1;
+
+	if (down->peer_incarnation != up->incarnation) {
+		*resume = acked;
+		return 0;
+	}
+	/* At the very last number nothing could follow. */
+	if (down->recv_seq < acked || down->recv_seq == U64_MAX)
+		return -EPROTO;
+	*resume = down->recv_seq;
+	return 0;
+}

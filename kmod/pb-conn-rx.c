@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Receiving: one worker takes bytes from the socket and steps through
+ *
+ *   [ HEADER ] -- hello --> [ HELLO ] -- accepted --> [ HEADER ]
+ *       |  ^
+ *       |  +------ no payload -------+
+ *       v                            |
+ *   [ OFFER ] -- owner takes it -----+-- payload --> [ DATA ] --> [ HEADER ]
+ *       |  ^
+ *       +--+ owner has no memory: paused until pb_conn_unpause()
+ *
+ * It can stop and go on at any byte.  Nothing that a peer says is used before
+ * the codec has passed it; what the codec or the owner refuses ends the
+ * connection.
+ */
+#include <linux/sched/mm.h>
+#include <net/sock.h>
+
+#include "pb-conn.h"
+
+enum rx_phase {
+	RX_HEADER,
+	RX_HELLO,
+	RX_OFFER,
+	RX_DATA,
+};
+
+/* Messages handled before the worker lets others have the CPU. */
+#define RX_BUDGET	64
+
+static void expect_bytes(struct pb_conn *conn, void *buf, size_t len,
+			 enum rx_phase phase)
+{
+	conn->rx_kvec.iov_base = buf;
+	conn->rx_kvec.iov_len = len;
+	iov_iter_kvec(&conn->rx_iter, ITER_DEST, &conn->rx_kvec, 1, len);
+	conn->rx_phase = phase;
+}
+
+static void expect_header(struct pb_conn *conn)
+{
+	expect_bytes(conn, &conn->rx_hdr, sizeof(conn->rx_hdr), RX_HEADER);
+}
+
+/* Fills rx_iter as far as it goes: 0 when full, -EAGAIN, or an error. */
+static int fill(struct pb_conn *conn)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	unsigned int noio;
+	int ret;
+
+	while (iov_iter_count(&conn->rx_iter)) {
+		msg.msg_iter = conn->rx_iter;
+		noio = memalloc_noio_save();
+		ret = sock_recvmsg(conn->sock, &msg, msg.msg_flags);
+		memalloc_noio_restore(noio);
+		conn->rx_iter = msg.msg_iter;
+		if (!ret)
+			return -ECONNRESET;
+		if (ret < 0)
+			return ret;
+		pb_stat_inc(conn->cfg.stats, PB_CNT_RX_CALLS);
+		pb_stat_add(conn->cfg.stats, PB_CNT_RX_BYTES, ret);
+		WRITE_ONCE(conn->last_rx, jiffies);
+	}
+	return 0;
+}
+
+static int refuse(struct pb_conn *conn, enum pb_bye bye, const char *why)
+{
+	pb_stat_inc(conn->cfg.stats, PB_CNT_RX_REFUSED);
+	pb_conn_fail(conn, bye, true, "%s", why);
+	return -ECONNABORTED;
+}
+
+static int take_bye(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	pb_conn_fail(conn, msg->status, false, "the peer said: %s",
+		     pb_bye_text(msg->status));
+	return -ECONNABORTED;
+}
+
+static enum pb_bye refusal_for(int err)
+{
+	return err == -ESTALE ? PB_BYE_VIEW_CHANGE : PB_BYE_PROTOCOL;
+}
+
+/* A header is complete. */
+static int take_header(struct pb_conn *conn)
+{
+	struct pb_msg *msg = &conn->rx_msg;
+	const char *why = NULL;
+	int ret;
+
+	ret = pb_codec_unpack(&conn->rx_hdr, &conn->cfg.bounds, msg, &why);
+	if (ret)
+		return refuse(conn, PB_BYE_PROTOCOL, why);
+	if (!conn->cfg.upstream && msg->type == PB_WIRE_ACK)
+		conn->expect.sent_seq =
+			pb_conn_sent(conn, msg->seq + msg->count - 1);
+	ret = pb_codec_admit(msg, &conn->expect, &why);
+	if (ret)
+		return refuse(conn, refusal_for(ret), why);
+	pb_stat_inc(conn->cfg.stats, PB_CNT_RX_MESSAGES);
+	WRITE_ONCE(conn->peer_stamp, msg->stamp);
+	switch (msg->type) {
+	case PB_WIRE_HELLO:
+		expect_bytes(conn, &conn->rx_hello, sizeof(conn->rx_hello),
+			     RX_HELLO);
+		return 0;
+	case PB_WIRE_BYE:
+		return take_bye(conn, msg);
+	case PB_WIRE_KEEPALIVE:
+		expect_header(conn);
+		return 0;
+	default:
+		conn->rx_phase = RX_OFFER;
+		return 0;
+	}
+}
+
+static int take_hello(struct pb_conn *conn)
+{
+	struct pb_hello hello;
+	const char *why = NULL;
+	enum pb_bye bye;
+
+	if (pb_hello_unpack(&conn->rx_hello, &hello, &why))
+		return refuse(conn, PB_BYE_PROTOCOL, why);
+	bye = conn->cfg.ops->accept(conn, &conn->rx_msg, &hello);
+	if (bye != PB_BYE_NONE)
+		return refuse(conn, bye, pb_bye_text(bye));
+	conn->expect.hello_done = true;
+	expect_header(conn);
+	return 0;
+}
+
+static int offer(struct pb_conn *conn)
+{
+	struct pb_msg *msg = &conn->rx_msg;
+	int ret;
+
+	WRITE_ONCE(conn->rx_paused, true);
+	ret = conn->cfg.ops->receive(conn, msg);
+	if (ret == -EAGAIN) {
+		pb_stat_inc(conn->cfg.stats, PB_CNT_RX_THROTTLED);
+		return ret;
+	}
+	WRITE_ONCE(conn->rx_paused, false);
+	if (ret)
+		return refuse(conn, PB_BYE_PROTOCOL,
+			      "a message that cannot be right");
+	if (conn->cfg.upstream)
+		conn->expect.next_seq = msg->seq + 1;
+	if (msg->data_len)
+		conn->rx_phase = RX_DATA;
+	else
+		expect_header(conn);
+	return 0;
+}
+
+static int take_data(struct pb_conn *conn)
+{
+	int ret = conn->cfg.ops->received(conn, &conn->rx_msg);
+
+	if (!ret)
+		expect_header(conn);
+	return ret;
+}
+
+static int step(struct pb_conn *conn)
+{
+	int ret;
+
+	if (conn->rx_phase == RX_OFFER)
+		return offer(conn);
+	ret = fill(conn);
+	if (ret)
+		return ret;
+	switch (conn->rx_phase) {
+	case RX_HEADER:
+		return take_header(conn);
+	case RX_HELLO:
+		return take_hello(conn);
+	default:
+		return take_data(conn);
+	}
+}
+
+void pb_conn_rx_work(struct work_struct *work)
+{
+	struct pb_conn *conn = container_of(work, struct pb_conn, rx_work);
+	int budget = 3 * RX_BUDGET;
+	int ret = 0;
+
+	if (!conn->rx_kvec.iov_base)
+		expect_header(conn);
+	while (budget-- && !ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
+		ret = step(conn);
+	if (!ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
+		queue_work(conn->cfg.wq, &conn->rx_work);
+	else if (ret == -ECONNRESET)
+		pb_conn_fail(conn, PB_BYE_NONE, false,
+			     "the peer closed the connection");
+	else if (ret && ret != -EAGAIN)
+		pb_conn_fail(conn, PB_BYE_NONE, false,
+			     "receiving failed: error %d", -ret);
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sending.  Whoever has something to send tries the tx mutex; the holder
+ * gathers as many messages as fit into one call of sendmsg, and looks again
+ * after it has let the mutex go, so nobody's message is left behind.  Nobody
+ * waits for room in the socket: when it is full, the socket's wake-up queues
+ * the worker.
+ */
+#include <linux/sched/mm.h>
+#include <linux/timekeeping.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "pb-conn.h"
+
+/* One gathered send is not larger than this plus one bio's segment. */
+#define TX_BATCH_BYTES	(1U << 20)
+
+static bool has_tx(struct pb_conn *conn)
+{
+	enum pb_link_state state = READ_ONCE(conn->state);
+
+	if (state == PB_LINK_HELLO)
+		return test_bit(PB_TX_WANT_HELLO, &conn->tx_want);
+	if (state != PB_LINK_UP)
+		return false;
+	return READ_ONCE(conn->tx_want) || conn->cfg.ops->has_next(conn);
+}
+
+static bool next_item(struct pb_conn *conn, struct pb_tx_item *item)
+{
+	memset(item, 0, sizeof(*item));
+	if (test_and_clear_bit(PB_TX_WANT_HELLO, &conn->tx_want)) {
+		item->msg.type = PB_WIRE_HELLO;
+		item->msg.data_len = sizeof(*conn->tx_hello);
+		return true;
+	}
+	if (!pb_conn_up(conn))
+		return false;
+	if (conn->cfg.ops->next(conn, item)) {
+		/* Whatever goes out says that we are here. */
+		clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want);
+		return true;
+	}
+	if (test_and_clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want)) {
+		item->msg.type = PB_WIRE_KEEPALIVE;
+		pb_stat_inc(conn->cfg.stats, PB_CNT_KEEPALIVES_TX);
+		return true;
+	}
+	return false;
+}
+
+static void pack_header(struct pb_conn *conn, struct pb_msg *msg,
+			struct pb_wire_hdr *hdr)
+{
+	msg->view = conn->cfg.view;
+	msg->from = conn->cfg.self;
+	msg->stamp = ktime_get_boottime_ns();
+	msg->echo = READ_ONCE(conn->peer_stamp);
+	pb_codec_pack(msg, hdr);
+}
+
+static void pack_hello(struct pb_conn *conn)
+{
+	struct pb_hello hello = {};
+
+	conn->cfg.ops->hello(conn, &hello);
+	pb_hello_pack(&hello, conn->tx_hello);
+}
+
+/* Appends what fits of the current item's payload. */
+static u32 gather_payload(struct pb_conn *conn, int *nr)
+{
+	struct pb_tx_item *item = &conn->tx_item;
+	u32 bytes = 0;
+
+	while (item->bio && item->iter.bi_size && *nr < PB_TX_BVECS) {
+		struct bio_vec bv = mp_bvec_iter_bvec(item->bio->bi_io_vec,
+						      item->iter);
+
+		conn->tx_bvecs[(*nr)++] = bv;
+		bytes += bv.bv_len;
+		bio_advance_iter_single(item->bio, &item->iter, bv.bv_len);
+	}
+	if (item->bio && !item->iter.bi_size)
+		item->bio = NULL;
+	return bytes;
+}
+
+static u32 gather_header(struct pb_conn *conn, int *nr, int *nr_hdrs)
+{
+	struct pb_tx_item *item = &conn->tx_item;
+	struct pb_wire_hdr *hdr = &conn->tx_hdrs[(*nr_hdrs)++];
+
+	if (item->msg.type == PB_WIRE_HELLO)
+		pack_hello(conn);
+	pack_header(conn, &item->msg, hdr);
+	bvec_set_virt(&conn->tx_bvecs[(*nr)++], hdr, sizeof(*hdr));
+	pb_stat_inc(conn->cfg.stats, PB_CNT_TX_MESSAGES);
+	if (item->msg.type != PB_WIRE_HELLO)
+		return sizeof(*hdr);
+	bvec_set_virt(&conn->tx_bvecs[(*nr)++], conn->tx_hello,
+		      sizeof(*conn->tx_hello));
+	return sizeof(*hdr) + sizeof(*conn->tx_hello);
+}
+
+/*
+ * Collects messages for one send.  A message counts as handed over (tx_last)
+ * when its last byte is in the gathered segments.
+ */
+static bool gather(struct pb_conn *conn)
+{
+	struct pb_tx_item *item = &conn->tx_item;
+	int nr = 0, nr_hdrs = 0;
+	u32 bytes = 0;
+
+	lockdep_assert_held(&conn->tx_mutex);
+	bytes += gather_payload(conn, &nr);
+	if (nr && !item->bio)
+		conn->tx_last = item->msg.seq;
+	while (!item->bio && nr_hdrs < PB_TX_HDRS && nr + 2 < PB_TX_BVECS &&
+	       bytes < TX_BATCH_BYTES && next_item(conn, item)) {
+		bytes += gather_header(conn, &nr, &nr_hdrs);
+		bytes += gather_payload(conn, &nr);
+		if (!item->bio && !conn->cfg.upstream && item->msg.seq)
+			conn->tx_last = item->msg.seq;
+	}
+	iov_iter_bvec(&conn->tx_iter, ITER_SOURCE, conn->tx_bvecs, nr, bytes);
+	return bytes;
+}
+
+/* Sends until there is nothing left (0), no room (-EAGAIN), or an error. */
+static int tx_run(struct pb_conn *conn)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	unsigned int noio;
+	int ret;
+
+	lockdep_assert_held(&conn->tx_mutex);
+	for (;;) {
+		if (READ_ONCE(conn->state) == PB_LINK_CLOSING)
+			return 0;
+		if (!iov_iter_count(&conn->tx_iter)) {
+			WRITE_ONCE(conn->tx_sent, conn->tx_last);
+			if (!gather(conn))
+				return 0;
+		}
+		msg.msg_iter = conn->tx_iter;
+		noio = memalloc_noio_save();
+		ret = sock_sendmsg(conn->sock, &msg);
+		memalloc_noio_restore(noio);
+		conn->tx_iter = msg.msg_iter;
+		if (ret <= 0) {
+			pb_stat_inc(conn->cfg.stats, PB_CNT_TX_FULL);
+			return ret ? ret : -EAGAIN;
+		}
+		pb_stat_inc(conn->cfg.stats, PB_CNT_TX_SENDS);
+		pb_stat_add(conn->cfg.stats, PB_CNT_TX_BYTES, ret);
+		WRITE_ONCE(conn->last_tx, jiffies);
+	}
+}
+
+static bool unfinished(struct pb_conn *conn)
+{
+	lockdep_assert_held(&conn->tx_mutex);
+	return iov_iter_count(&conn->tx_iter) || conn->tx_item.bio;
+}
+
+/*
+ * Lets the mutex go after something other than sending.  Whoever failed to get
+ * it meanwhile relies on the holder to send, so pass that on.
+ */
+static void unlock_and_pass_on(struct pb_conn *conn)
+{
+	bool more = unfinished(conn);
+
+	mutex_unlock(&conn->tx_mutex);
+	if (more || has_tx(conn))
+		pb_conn_kick_later(conn);
+}
+
+void pb_conn_kick(struct pb_conn *conn)
+{
+	int ret;
+
+	do {
+		if (!mutex_trylock(&conn->tx_mutex))
+			return;
+		ret = tx_run(conn);
+		mutex_unlock(&conn->tx_mutex);
+		if (ret == -EAGAIN)
+			return;
+		if (ret < 0) {
+			pb_conn_fail(conn, PB_BYE_NONE, true,
+				     "sending failed: error %d", -ret);
+			return;
+		}
+	} while (has_tx(conn));
+}
+
+void pb_conn_tx_work(struct work_struct *work)
+{
+	struct pb_conn *conn = container_of(work, struct pb_conn, tx_work);
+
+	pb_stat_inc(conn->cfg.stats, PB_CNT_TX_HANDOVERS);
+	pb_conn_kick(conn);
+}
+
+u64 pb_conn_sent(struct pb_conn *conn, u64 seq)
+{
+	u64 sent = READ_ONCE(conn->tx_sent);
+
+	if (seq <= sent)
+		return sent;
+	mutex_lock(&conn->tx_mutex);
+	if (!unfinished(conn))
+		WRITE_ONCE(conn->tx_sent, conn->tx_last);
+	sent = conn->tx_sent;
+	unlock_and_pass_on(conn);
+	return sent;
+}
+
+/*
+ * The last words, if the stream is at a message's end and the socket has room.
+ * A peer that does not get them sees the connection close.
+ */
+void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	struct pb_msg words = { .type = PB_WIRE_BYE, .status = bye };
+	struct pb_wire_hdr *hdr = conn->tx_hdrs;
+	struct kvec kvec = { .iov_base = hdr, .iov_len = sizeof(*hdr) };
+
+	mutex_lock(&conn->tx_mutex);
+	if (bye != PB_BYE_NONE && !unfinished(conn)) {
+		pack_header(conn, &words, hdr);
+		kernel_sendmsg(conn->sock, &msg, &kvec, 1, sizeof(*hdr));
+	}
+	mutex_unlock(&conn->tx_mutex);
+}

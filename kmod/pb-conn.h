@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A connection to one neighbour: a socket that somebody connected, the
+ * messages on it, and the watch over the peer's silence.
+ *
+ *            pb_conn_start()
+ *                  |
+ *              [ HELLO ] -- hello accepted --> [ UP ]
+ *                  |                             |
+ *                  +---- refused, broken, -------+
+ *                  |     silent, closed          |
+ *                  v                             v
+ *              [ CLOSING ] -- pb_conn_close() --> freed with the last reference
+ *
+ * The predecessor speaks first; the successor answers with its own hello only
+ * after it has accepted the other.  What the messages mean is the owner's
+ * business, behind struct pb_conn_ops.
+ */
+#ifndef PB_CONN_H
+#define PB_CONN_H
+
+#include <linux/bio.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/net.h>
+#include <linux/uio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "pb-codec.h"
+#include "pb-stats.h"
+
+struct pb_conn;
+
+/**
+ * struct pb_tx_item - a message to send and its payload
+ * @msg: the header; view, from, stamp and echo are filled in by the connection
+ * @bio: payload, or NULL
+ * @iter: what of @bio
+ */
+struct pb_tx_item {
+	struct pb_msg		msg;
+	struct bio		*bio;
+	struct bvec_iter	iter;
+};
+
+/**
+ * struct pb_conn_ops - what the owner does with a connection
+ * @hello: say our hello (predecessor: at the start; successor: on accept)
+ * @accept: judge the peer's hello; on PB_BYE_NONE the connection is up and
+ *	@conn->expect is set.  May sleep.
+ * @next: the next message to send, under the tx mutex
+ * @has_next: is there one?
+ * @receive: an admitted message; for one with a payload, set up @conn->rx_iter
+ *	of @data_len bytes.  -EAGAIN: no memory now, pb_conn_unpause() comes
+ *	later and the message is offered again.  Other errors end the connection.
+ * @received: the payload is complete
+ * @down: the connection has begun to close; queue the teardown, do not sleep
+ *
+ * All in process context, from this connection's own works, but for @next and
+ * @has_next, which also run in the context of a bio, and @down, which may.
+ */
+struct pb_conn_ops {
+	void (*hello)(struct pb_conn *conn, struct pb_hello *hello);
+	enum pb_bye (*accept)(struct pb_conn *conn, const struct pb_msg *msg,
+			      const struct pb_hello *peer);
+	bool (*next)(struct pb_conn *conn, struct pb_tx_item *item);
+	bool (*has_next)(struct pb_conn *conn);
+	int (*receive)(struct pb_conn *conn, const struct pb_msg *msg);
+	int (*received)(struct pb_conn *conn, const struct pb_msg *msg);
+	void (*down)(struct pb_conn *conn);
+};
+
+/* Messages and segments that one send may gather. */
+#define PB_TX_HDRS	32
+#define PB_TX_BVECS	320
+
+/**
+ * struct pb_conn_config - how to set a connection up
+ * @ops: the owner's
+ * @owner: for @ops
+ * @wq: WQ_MEM_RECLAIM workqueue
+ * @stats: the volume's counters
+ * @bounds: what a message may address
+ * @view: the view that it serves
+ * @self: own index in it
+ * @peer_index: the peer's
+ * @peer: the peer's replica UUID
+ * @upstream: the peer is our predecessor
+ * @keepalive_ms: say something at least this often
+ * @timeout_ms: give a silent peer up after this
+ * @dev: for tracepoints
+ */
+struct pb_conn_config {
+	const struct pb_conn_ops	*ops;
+	void				*owner;
+	struct workqueue_struct		*wq;
+	struct pb_stats __percpu	*stats;
+	struct pb_bounds		bounds;
+	u64				view;
+	u8				self;
+	u8				peer_index;
+	u8				peer[PB_UUID_LEN];
+	bool				upstream;
+	u32				keepalive_ms;
+	u32				timeout_ms;
+	u32				dev;
+};
+
+/**
+ * struct pb_conn - one connection
+ * @ref: the owner, the path while up, senders for the time of a send
+ * @cfg: as given
+ * @sock: the socket; a reference of ours until pb_conn_close()
+ * @wait: our place on the socket's wait queue
+ * @rx_work: takes what has arrived
+ * @tx_work: sends what a bio's own context could not
+ * @watch_work: keepalives, and the watch over silence
+ * @state_lock: guards @state, @bye, @bye_ours and @reason
+ * @state: enum pb_link_state
+ * @bye: enum pb_bye: why it closes
+ * @bye_ours: we said it, not the peer
+ * @reason: the same in words
+ * @tx_mutex: held by whoever sends; guards the tx_* fields
+ * @tx_item: message whose payload is not yet gathered whole
+ * @tx_iter: what is left of the gathered bytes
+ * @tx_hdrs: headers of the gathered messages
+ * @tx_bvecs: segments of the gathered messages
+ * @tx_hello: payload of our hello
+ * @tx_last: highest sequence number in the gathered messages
+ * @tx_sent: highest sequence number handed to the socket whole; also read
+ *	without the mutex
+ * @tx_want: PB_TX_WANT_* control messages to send (bits)
+ * @rx_phase: where the receiver is; rx_* belong to @rx_work
+ * @rx_paused: waiting for pb_conn_unpause()
+ * @rx_msg: the message under way
+ * @rx_hdr: its header's bytes
+ * @rx_hello: a hello's payload
+ * @rx_iter: where the next bytes go
+ * @expect: what may come; set by the owner on accept
+ * @peer_stamp: latest stamp seen from the peer
+ * @last_rx: jiffies of the last byte received
+ * @last_tx: jiffies of the last byte sent
+ */
+struct pb_conn {
+	struct kref			ref;
+	struct pb_conn_config		cfg;
+	struct socket			*sock;
+	wait_queue_entry_t		wait;
+	struct work_struct		rx_work;
+	struct work_struct		tx_work;
+	struct delayed_work		watch_work;
+
+	spinlock_t			state_lock;
+	enum pb_link_state		state;
+	enum pb_bye			bye;
+	bool				bye_ours;
+	char				reason[PB_REASON_LEN];
+
+	struct mutex			tx_mutex;
+	struct pb_tx_item		tx_item;
+	struct iov_iter			tx_iter;
+	struct pb_wire_hdr		*tx_hdrs;
+	struct bio_vec			*tx_bvecs;
+	struct pb_wire_hello		*tx_hello;
+	u64				tx_last;
+	u64				tx_sent;
+	unsigned long			tx_want;
+
+	int				rx_phase;
+	bool				rx_paused;
+	struct pb_msg			rx_msg;
+	struct pb_wire_hdr		rx_hdr;
+	struct pb_wire_hello		rx_hello;
+	struct kvec			rx_kvec;
+	struct iov_iter			rx_iter;
+	struct pb_expect		expect;
+	u64				peer_stamp;
+	unsigned long			last_rx;
+	unsigned long			last_tx;
+};
+
+/**
+ * pb_conn_take_socket() - get a socket from a file descriptor
+ * @fd: of the calling process
+ * @sockp: set on success; a reference
+ *
+ * Return: 0, -EBADF, -ENOTSOCK, -EPROTONOSUPPORT, -ENOTCONN.
+ */
+int pb_conn_take_socket(int fd, struct socket **sockp);
+
+/**
+ * pb_conn_create() - a connection on a socket, not yet started
+ * @cfg: how
+ * @sock: from pb_conn_take_socket(); the connection takes the reference over
+ *
+ * Return: the connection, or ERR_PTR(-ENOMEM or -EBUSY), and the caller keeps
+ * the reference to @sock.
+ */
+struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
+			       struct socket *sock);
+
+/**
+ * pb_conn_start() - begin: listen to the socket, say hello if it is our turn
+ * @conn: just created
+ */
+void pb_conn_start(struct pb_conn *conn);
+
+/**
+ * pb_conn_close() - end a connection, for the owner
+ * @conn: any state; never from one of its own works
+ * @bye: what to tell the peer if the connection still stands
+ *
+ * When this returns, no work of the connection runs, no sender is in a socket
+ * call, and no callback will come.  Drops the owner's reference.
+ *
+ * Context: process, waits for works.
+ */
+void pb_conn_close(struct pb_conn *conn, enum pb_bye bye);
+
+/**
+ * pb_conn_fail() - begin to close, from wherever it was noticed
+ * @conn: any state; only the first reason counts
+ * @bye: why
+ * @ours: we found it, not the peer
+ * @fmt: why, in words
+ *
+ * Context: process.
+ */
+__printf(4, 5)
+void pb_conn_fail(struct pb_conn *conn, enum pb_bye bye, bool ours,
+		  const char *fmt, ...);
+
+/**
+ * pb_conn_kick() - there is something to send: send it from this context
+ * @conn: the caller has a reference
+ *
+ * If another context is sending, it sends ours too.  Never waits for room in
+ * the socket: the worker goes on when there is some.
+ *
+ * Context: process.
+ */
+void pb_conn_kick(struct pb_conn *conn);
+
+/**
+ * pb_conn_kick_later() - there is something to send: let the worker send it
+ * @conn: the caller has a reference or holds off pb_conn_close()
+ *
+ * Context: any.
+ */
+void pb_conn_kick_later(struct pb_conn *conn);
+
+/**
+ * pb_conn_unpause() - the owner has memory again
+ * @conn: the caller has a reference or holds off pb_conn_close()
+ *
+ * Context: any.
+ */
+void pb_conn_unpause(struct pb_conn *conn);
+
+/**
+ * pb_conn_sent() - highest sequence number handed to the socket whole
+ * @conn: the connection
+ * @seq: what an ack claims
+ *
+ * An ack can overtake the sender's own bookkeeping; if @seq is not yet marked
+ * as sent, this waits for a send under way to end before it answers.
+ *
+ * Context: process.
+ */
+u64 pb_conn_sent(struct pb_conn *conn, u64 seq);
+
+/**
+ * pb_conn_get() - take a reference
+ * @conn: the caller has one, or a lock that keeps one alive
+ */
+static inline struct pb_conn *pb_conn_get(struct pb_conn *conn)
+{
+	kref_get(&conn->ref);
+	return conn;
+}
+
+/**
+ * pb_conn_put() - drop a reference
+ * @conn: may be NULL
+ */
+void pb_conn_put(struct pb_conn *conn);
+
+/* Between pb-conn.c, pb-conn-tx.c and pb-conn-rx.c. */
+#define PB_TX_WANT_HELLO	0
+#define PB_TX_WANT_KEEPALIVE	1
+
+bool pb_conn_up(struct pb_conn *conn);
+void pb_conn_set_up(struct pb_conn *conn);
+void pb_conn_tx_work(struct work_struct *work);
+void pb_conn_rx_work(struct work_struct *work);
+void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);
+
+#endif /* PB_CONN_H */

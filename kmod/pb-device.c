@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Replicas: set up with the first table that names one, taken down with the
+ * last, found by ioctls in between.
+ */
+#include <linux/blkdev.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uuid.h>
+
+#include "compat.h"
+#include "pb-device.h"
+
+#define DM_MSG_PREFIX "pb"
+
+/*
+ * One set-up or removal at a time; outermost.  Also guards the count of tables
+ * of each device.  Held while waiting for disks, so ioctls do not take it.
+ */
+static DEFINE_MUTEX(setup_lock);
+/* Guards the list; innermost and never held for long. */
+static DEFINE_MUTEX(devices_lock);
+static LIST_HEAD(devices);
+
+/* Says why in ti->error; returns what to return. */
+static int fail(char **error, int err, char *text)
+{
+	*error = text;
+	return err;
+}
+
+/*
+ *                       [ UNCONFIRMED ]
+ *                              | a view is set or confirmed
+ *            +-----------------+-----------------+
+ *            v                 v                 v
+ *        [ IDLE ] <------> [ BACKUP ] <---> [ PRIMARY ]
+ *            |     new views   |                 |
+ *            +-----------------+-----------------+
+ *                              | metadata error
+ *                              v
+ *                          [ FAILED ]    until it is set up again
+ */
+void pb_device_set_role(struct pb_device *pb, u32 role)
+{
+	bool legal = false;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	switch (role) {
+	case PB_ROLE_IDLE:
+	case PB_ROLE_BACKUP:
+	case PB_ROLE_PRIMARY:
+		legal = pb->role != PB_ROLE_FAILED;
+		break;
+	case PB_ROLE_FAILED:
+		legal = true;
+		break;
+	default:
+		break;
+	}
+	if (!WARN_ON_ONCE(!legal))
+		WRITE_ONCE(pb->role, role);
+}
+
+void pb_device_table_event(struct pb_device *pb)
+{
+	lockdep_assert_held(&pb->ctl_mutex);
+	if (pb->ti)
+		dm_table_event(pb->ti->table);
+}
+
+int pb_device_store(struct pb_device *pb, struct pb_super *super)
+{
+	int ret;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	super->generation = pb->super.generation + 1;
+	ret = pb_meta_store(&pb->meta, super);
+	if (!ret) {
+		pb->super = *super;
+		return 0;
+	}
+	pb_device_set_role(pb, PB_ROLE_FAILED);
+	DMERR("%s: cannot write the superblock (error %d); the replica has stopped",
+	      pb->super.name, -ret);
+	pb_event_emit(&pb->source, PB_EVENT_META_ERROR, pb->super.view.number,
+		      NULL, -ret,
+		      "cannot write the superblock; the replica has stopped");
+	return -EIO;
+}
+
+/* The upstream source found that the disk fails; any context. */
+static void on_apply_fault(struct pb_apply *apply, int error)
+{
+	struct pb_device *pb = container_of(apply, struct pb_device, apply);
+
+	WRITE_ONCE(pb->disk_failed, true);
+	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
+	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,
+		      NULL, -error, "the data device failed a write");
+	queue_work(pb->wq, &pb->link_work);
+}
+
+static int check_format(const struct pb_params *params, u32 *block_size,
+			char **error)
+{
+	u32 least = bdev_logical_block_size(params->data);
+
+	*block_size = params->block_size ? params->block_size : least;
+	if (*block_size < least)
+		return fail(error, -EINVAL, "block_size is below the data device's");
+	return 0;
+}
+
+static int format(struct pb_device *pb, const struct pb_params *params,
+		  char **error)
+{
+	struct pb_super super = {
+		.data_sectors = params->sectors,
+		.replica_state = params->state,
+	};
+	int ret = check_format(params, &super.block_size, error);
+
+	if (ret)
+		return ret;
+	memcpy(super.volume, params->volume, PB_UUID_LEN);
+	memcpy(super.replica, params->replica, PB_UUID_LEN);
+	if (pb_uuid_zero(super.replica))
+		generate_random_uuid(super.replica);
+	strscpy(super.name, params->name, sizeof(super.name));
+	pb->super = super;
+	return 0;
+}
+
+static int check_super(struct pb_device *pb, const struct pb_params *params,
+		       char **error)
+{
+	const struct pb_super *super = &pb->super;
+
+	if (memcmp(super->volume, params->volume, PB_UUID_LEN))
+		return fail(error, -EMEDIUMTYPE, "the superblock is another volume's");
+	if (super->data_sectors != params->sectors)
+		return fail(error, -EINVAL, "the superblock has another volume size");
+	if (super->block_size < bdev_logical_block_size(params->data))
+		return fail(error, -EINVAL, "the data device's blocks are too large");
+	return 0;
+}
+
+/*
+ * Loads or makes the superblock, and gives this set-up an incarnation of its
+ * own, durably, before anybody can hear of it.
+ */
+static int load(struct pb_device *pb, const struct pb_params *params,
+		char **error)
+{
+	const char *why = NULL;
+	struct pb_super super;
+	int ret;
+
+	ret = pb_meta_load(&pb->meta, &pb->super, &why);
+	if (params->format && !ret)
+		return fail(error, -EEXIST, "a superblock is there already, not formatting");
+	if (params->format && (ret == -ENODATA || ret == -EBADMSG))
+		ret = format(pb, params, error);
+	else if (ret)
+		ret = fail(error, ret, (char *)why);
+	else
+		ret = check_super(pb, params, error);
+	if (ret)
+		return ret;
+	if (params->sectors & ((pb->super.block_size >> SECTOR_SHIFT) - 1))
+		return fail(error, -EINVAL, "the size is not a multiple of block_size");
+	pb->crashed = pb->super.flags & PB_DISK_ACTIVE;
+	super = pb->super;
+	super.incarnation++;
+	ret = pb_device_store(pb, &super);
+	if (ret)
+		return fail(error, ret, "cannot write the superblock");
+	return 0;
+}
+
+static int check_sizes(const struct pb_params *params, char **error)
+{
+	u64 room = bdev_nr_sectors(params->data);
+
+	if (bdev_is_zoned(params->data))
+		return fail(error, -EOPNOTSUPP, "zoned data devices are not supported");
+	if (!params->meta)
+		room = pb_disk_internal_start(room);
+	if (params->sectors > room)
+		return fail(error, -ENOSPC, "the data device is too small");
+	return 0;
+}
+
+static void free_device(struct kref *ref)
+{
+	struct pb_device *pb = container_of(ref, struct pb_device, ref);
+
+	if (pb->wq)
+		destroy_workqueue(pb->wq);
+	pb_apply_exit(&pb->apply);
+	pb_meta_exit(&pb->meta);
+	free_percpu(pb->stats);
+	kfree(pb);
+}
+
+static struct pb_device *alloc_device(u32 major, u32 minor)
+{
+	struct pb_device *pb = kzalloc(sizeof(*pb), GFP_KERNEL);
+
+	if (!pb)
+		return NULL;
+	kref_init(&pb->ref);
+	mutex_init(&pb->ctl_mutex);
+	INIT_LIST_HEAD(&pb->node);
+	pb->source.dev.major = major;
+	pb->source.dev.minor = minor;
+	pb->dev = major << 20 | minor;
+	pb->stats = alloc_percpu(struct pb_stats);
+	pb->wq = alloc_workqueue("pb-%u:%u", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0,
+				 major, minor);
+	if (!pb->stats || !pb->wq) {
+		kref_put(&pb->ref, free_device);
+		return NULL;
+	}
+	pb_link_init(pb);
+	return pb;
+}
+
+static int set_up(struct pb_device *pb, const struct pb_params *params,
+		  char **error)
+{
+	int ret;
+
+	ret = check_sizes(params, error);
+	if (ret)
+		return ret;
+	pb->data = params->data;
+	pb->meta_dev = params->meta ? params->meta : params->data;
+	ret = pb_meta_init(&pb->meta, pb->meta_dev, !params->meta, pb->stats);
+	if (ret)
+		return fail(error, ret, ret == -ENOSPC ?
+			    "the metadata device is too small" :
+			    "out of memory");
+	mutex_lock(&pb->ctl_mutex);
+	ret = load(pb, params, error);
+	mutex_unlock(&pb->ctl_mutex);
+	if (ret)
+		return ret;
+	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
+	pb_path_init(&pb->path, pb->wq, pb->stats, pb->dev);
+	pb->apply.path = &pb->path;
+	pb->apply.bdev = pb->data;
+	pb->apply.stats = pb->stats;
+	pb->apply.wq = pb->wq;
+	pb->apply.on_fault = on_apply_fault;
+	ret = pb_apply_init(&pb->apply);
+	if (ret)
+		return fail(error, ret, "out of memory");
+	return 0;
+}
+
+static bool same_dev(const struct pb_device *pb, u32 major, u32 minor)
+{
+	return pb->source.dev.major == major && pb->source.dev.minor == minor;
+}
+
+/* Finds a device and takes a reference. */
+static struct pb_device *find_get(u32 major, u32 minor)
+{
+	struct pb_device *pb, *found = NULL;
+
+	mutex_lock(&devices_lock);
+	list_for_each_entry(pb, &devices, node) {
+		if (same_dev(pb, major, minor)) {
+			kref_get(&pb->ref);
+			found = pb;
+			break;
+		}
+	}
+	mutex_unlock(&devices_lock);
+	return found;
+}
+
+/* device-mapper lets several of its devices open one disk; we must not. */
+static bool disk_in_use(const struct block_device *bdev)
+{
+	struct pb_device *pb;
+	bool used = false;
+
+	mutex_lock(&devices_lock);
+	list_for_each_entry(pb, &devices, node)
+		if (pb->data == bdev || pb->meta_dev == bdev)
+			used = true;
+	mutex_unlock(&devices_lock);
+	return used;
+}
+
+/* Another table for a device that is set up: it must be about the same. */
+static int check_reload(const struct pb_device *pb,
+			const struct pb_params *params, char **error)
+{
+	struct block_device *meta = params->meta ? params->meta : params->data;
+
+	if (params->format)
+		return fail(error, -EBUSY, "the volume is set up, not formatting");
+	if (memcmp(pb->super.volume, params->volume, PB_UUID_LEN) ||
+	    pb->data != params->data || pb->meta_dev != meta ||
+	    pb->super.data_sectors != params->sectors)
+		return fail(error, -EBUSY, "a reload cannot change volume, devices or size");
+	return 0;
+}
+
+static struct pb_device *attach(u32 major, u32 minor,
+				const struct pb_params *params, char **error)
+{
+	struct pb_device *pb = find_get(major, minor);
+	int ret;
+
+	lockdep_assert_held(&setup_lock);
+	if (pb) {
+		ret = check_reload(pb, params, error);
+		if (!ret)
+			pb->targets++;
+		kref_put(&pb->ref, free_device);
+		return ret ? ERR_PTR(ret) : pb;
+	}
+	if (disk_in_use(params->data) ||
+	    (params->meta && disk_in_use(params->meta)))
+		return ERR_PTR(fail(error, -EBUSY, "a device is in use by another volume"));
+	pb = alloc_device(major, minor);
+	if (!pb)
+		return ERR_PTR(fail(error, -ENOMEM, "out of memory"));
+	ret = set_up(pb, params, error);
+	if (ret) {
+		kref_put(&pb->ref, free_device);
+		return ERR_PTR(ret);
+	}
+	pb->targets = 1;
+	mutex_lock(&devices_lock);
+	list_add_tail(&pb->node, &devices);
+	mutex_unlock(&devices_lock);
+	DMINFO("%s: set up on %u:%u, view %llu%s", pb->super.name, major, minor,
+	       pb->super.view.number, pb->crashed ? ", was not removed in order" : "");
+	pb_event_emit(&pb->source, PB_EVENT_CREATED, pb->super.view.number,
+		      NULL, 0, "set up");
+	return pb;
+}
+
+struct pb_device *pb_device_attach(struct dm_target *ti,
+				   const struct pb_params *params,
+				   char **error)
+{
+	dev_t dev = disk_devt(dm_disk(dm_table_get_md(ti->table)));
+	struct pb_device *pb;
+
+	mutex_lock(&setup_lock);
+	pb = attach(MAJOR(dev), MINOR(dev), params, error);
+	mutex_unlock(&setup_lock);
+	return pb;
+}
+
+/* Everything is still: says so on the disk, if it is true. */
+static void mark_clean(struct pb_device *pb)
+{
+	struct pb_super super = pb->super;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	if (!(super.flags & PB_DISK_ACTIVE) || pb->role == PB_ROLE_FAILED ||
+	    pb->role == PB_ROLE_UNCONFIRMED || pb->disk_failed ||
+	    pb->path.diverged || pb->path.unsettled)
+		return;
+	if (blkdev_issue_flush(pb->data))
+		return;
+	super.flags &= ~PB_DISK_ACTIVE;
+	pb_device_store(pb, &super);
+}
+
+static void take_down(struct pb_device *pb)
+{
+	mutex_lock(&pb->ctl_mutex);
+	pb->gone = true;
+	pb->ti = NULL;
+	pb_link_disconnect(pb, NULL, PB_BYE_REMOVED);
+	wait_event(pb->apply.drained, pb_apply_idle(&pb->apply));
+	mark_clean(pb);
+	mutex_unlock(&pb->ctl_mutex);
+	cancel_work_sync(&pb->link_work);
+	flush_workqueue(pb->wq);
+	mutex_lock(&devices_lock);
+	list_del_init(&pb->node);
+	mutex_unlock(&devices_lock);
+	pb_event_emit(&pb->source, PB_EVENT_REMOVED, pb->super.view.number,
+		      NULL, 0, "removed");
+	kref_put(&pb->ref, free_device);
+}
+
+void pb_device_detach(struct pb_device *pb, struct dm_target *ti)
+{
+	mutex_lock(&pb->ctl_mutex);
+	if (pb->ti == ti)
+		pb->ti = NULL;
+	mutex_unlock(&pb->ctl_mutex);
+
+	mutex_lock(&setup_lock);
+	if (!--pb->targets)
+		take_down(pb);
+	mutex_unlock(&setup_lock);
+}
+
+struct pb_device *pb_device_get(const struct pb_ioc_dev *dev)
+{
+	struct pb_device *pb;
+
+	pb = find_get(dev->major, dev->minor);
+	if (!pb)
+		return ERR_PTR(-ENODEV);
+	if (mutex_lock_killable(&pb->ctl_mutex)) {
+		kref_put(&pb->ref, free_device);
+		return ERR_PTR(-EINTR);
+	}
+	if (pb->gone) {
+		pb_device_put(pb);
+		return ERR_PTR(-ENODEV);
+	}
+	return pb;
+}
+
+void pb_device_put(struct pb_device *pb)
+{
+	mutex_unlock(&pb->ctl_mutex);
+	kref_put(&pb->ref, free_device);
+}
+
+void pb_device_list(struct pb_ioc_list *list)
+{
+	struct pb_device *pb;
+	u32 skip = list->start;
+
+	list->nr = 0;
+	list->total = 0;
+	mutex_lock(&devices_lock);
+	list_for_each_entry(pb, &devices, node) {
+		list->total++;
+		if (skip)
+			skip--;
+		else if (list->nr < PB_MAX_LIST)
+			list->devs[list->nr++] = pb->source.dev;
+	}
+	mutex_unlock(&devices_lock);
+}
+
+void pb_device_release_all(void)
+{
+	struct pb_device *pb;
+
+	mutex_lock(&devices_lock);
+	list_for_each_entry(pb, &devices, node)
+		pb_path_set_policy(&pb->path, PB_POLICY_ERROR);
+	mutex_unlock(&devices_lock);
+}
+
+static u32 status_flags(struct pb_device *pb)
+{
+	u32 flags = 0;
+
+	if (pb->crashed)
+		flags |= PB_STATUS_CRASHED;
+	if (READ_ONCE(pb->path.diverged))
+		flags |= PB_STATUS_DIVERGED;
+	if (READ_ONCE(pb->disk_failed))
+		flags |= PB_STATUS_DISK_FAILED;
+	if (pb->changing)
+		flags |= PB_STATUS_CHANGING;
+	if (pb->super.forced_view)
+		flags |= PB_STATUS_FORCED;
+	if (pb->role == PB_ROLE_FAILED)
+		flags |= PB_STATUS_META_FAILED;
+	return flags;
+}
+
+void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status)
+{
+	struct pb_path_info info;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	pb_path_info(&pb->path, &info);
+	status->role = pb->role;
+	status->replica_state = pb->super.replica_state;
+	status->flags = status_flags(pb);
+	status->policy = READ_ONCE(pb->path.policy);
+	memcpy(status->volume, pb->super.volume, PB_UUID_LEN);
+	memcpy(status->replica, pb->super.replica, PB_UUID_LEN);
+	memcpy(status->name, pb->super.name, PB_NAME_LEN);
+	status->data_sectors = pb->super.data_sectors;
+	status->block_size = pb->super.block_size;
+	status->oldest_wait_ms = info.oldest_wait_ms;
+	status->incarnation = pb->super.incarnation;
+	status->in_flight = info.active;
+	status->held = info.parked;
+	status->applying = READ_ONCE(pb->apply.nr);
+	status->forced_view = pb->super.forced_view;
+	status->view = pb->super.view;
+	pb_link_status(&pb->up, &status->upstream);
+	pb_link_status(&pb->down, &status->downstream);
+	pb_stats_sum(pb->stats, status->counters);
+}

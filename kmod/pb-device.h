@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A volume's replica on this node: owns the data and metadata devices, the
+ * path, the connections to the neighbours, and the view; routes by role.
+ *
+ * A pb_device outlives the tables that name it: a reload of the same dm device
+ * finds it again, with its view and its connections.  It goes away with the
+ * last table.
+ */
+#ifndef PB_DEVICE_H
+#define PB_DEVICE_H
+
+#include <linux/device-mapper.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+
+#include "pb-apply.h"
+#include "pb-conn.h"
+#include "pb-event.h"
+#include "pb-meta.h"
+#include "pb-path.h"
+#include "pb-view.h"
+
+struct pb_device;
+
+/**
+ * struct pb_side - one neighbour: the predecessor or the successor
+ * @pb: the device
+ * @upstream: it is the predecessor
+ * @conn: the connection, or NULL; guarded by the device's ctl_mutex
+ * @hello: what we say to it: fixed while there is a connection but for what
+ *	pb-link.c fills in when it is sent
+ * @index: its place in the view, PB_NO_MEMBER if there is none; changes only
+ *	without a connection
+ * @member: its entry in the view
+ * @connects: connections that came up in this view
+ * @reason: why the last connection ended; guarded by the device's ctl_mutex
+ */
+struct pb_side {
+	struct pb_device	*pb;
+	bool			upstream;
+	struct pb_conn		*conn;
+	struct pb_hello		hello;
+	u8			index;
+	struct pb_member	member;
+	atomic64_t		connects;
+	char			reason[PB_REASON_LEN];
+};
+
+/**
+ * struct pb_device - a replica
+ * @node: on the list of devices; guarded by devices_lock
+ * @targets: tables that use it; guarded by devices_lock
+ * @ref: tables together, and each ioctl for its time
+ * @source: identifies it in events
+ * @dev: major << 20 | minor, for tracepoints
+ * @ctl_mutex: one control operation at a time: views, connections, metadata.
+ *	Never taken by a work of a connection, so that closing one may wait for
+ *	its works while holding it
+ * @gone: removed; guarded by @ctl_mutex
+ * @ti: the target of the live table, for table events; guarded by @ctl_mutex
+ * @data: the data device
+ * @meta_dev: the metadata device; same as @data if the area is internal
+ * @meta: the metadata area; guarded by @ctl_mutex
+ * @super: as on disk; guarded by @ctl_mutex
+ * @role: enum pb_role; changed by set_role() under @ctl_mutex, read anywhere
+ * @index: own place in the view; changes only without connections
+ * @crashed: see struct pb_self; guarded by @ctl_mutex
+ * @disk_failed: the data device failed a write; any context
+ * @changing: a view change is under way
+ * @path: the path of its writes
+ * @apply: the path's upstream source
+ * @up: the predecessor
+ * @down: the successor
+ * @link_work: closes connections that have begun to
+ * @wq: everything asynchronous of this volume
+ * @stats: its counters
+ */
+struct pb_device {
+	struct list_head	node;
+	unsigned int		targets;
+	struct kref		ref;
+	struct pb_event_source	source;
+	u32			dev;
+
+	struct mutex		ctl_mutex;
+	bool			gone;
+	struct dm_target	*ti;
+	struct block_device	*data;
+	struct block_device	*meta_dev;
+	struct pb_meta		meta;
+	struct pb_super		super;
+	u32			role;
+	u8			index;
+	bool			crashed;
+	bool			disk_failed;
+	bool			changing;
+
+	struct pb_path		path;
+	struct pb_apply		apply;
+	struct pb_side		up;
+	struct pb_side		down;
+	struct work_struct	link_work;
+	struct workqueue_struct	*wq;
+	struct pb_stats __percpu *stats;
+};
+
+/**
+ * struct pb_params - what a table line says
+ * @volume: UUID
+ * @data: the data device
+ * @meta: the metadata device, or NULL for an area at the end of @data
+ * @sectors: the volume's size: the target's length
+ * @format: write a new superblock
+ * @state: with @format: enum pb_replica_state, blank or synced
+ * @replica: with @format: UUID, zero to make one
+ * @block_size: with @format: bytes, 0 for the data device's
+ * @name: the volume's name, with @format; may be empty
+ */
+struct pb_params {
+	u8			volume[PB_UUID_LEN];
+	struct block_device	*data;
+	struct block_device	*meta;
+	sector_t		sectors;
+	bool			format;
+	u32			state;
+	u8			replica[PB_UUID_LEN];
+	u32			block_size;
+	char			name[PB_NAME_LEN];
+};
+
+/**
+ * pb_device_attach() - a table names a replica: find it or set it up
+ * @ti: the target
+ * @params: from its line
+ * @error: set to a constant line for ti->error on failure
+ *
+ * Context: process, waits for I/O.
+ * Return: the device or ERR_PTR().
+ */
+struct pb_device *pb_device_attach(struct dm_target *ti,
+				   const struct pb_params *params,
+				   char **error);
+
+/**
+ * pb_device_detach() - a table goes; the last one takes the replica down
+ * @pb: the device
+ * @ti: the target
+ *
+ * An orderly end: connections are closed, what is being applied is finished,
+ * the disk is flushed, and the superblock says so.
+ *
+ * Context: process, waits for I/O.
+ */
+void pb_device_detach(struct pb_device *pb, struct dm_target *ti);
+
+/**
+ * pb_device_get() - find a replica for an ioctl
+ * @dev: its dm device
+ *
+ * Return: the device with a reference and its ctl_mutex held, or
+ * ERR_PTR(-ENODEV), ERR_PTR(-EINTR).
+ */
+struct pb_device *pb_device_get(const struct pb_ioc_dev *dev);
+
+/**
+ * pb_device_put() - undo pb_device_get()
+ * @pb: the device
+ */
+void pb_device_put(struct pb_device *pb);
+
+/**
+ * pb_device_list() - for PB_IOC_LIST
+ * @list: start is set; the rest is filled in
+ */
+void pb_device_list(struct pb_ioc_list *list);
+
+/**
+ * pb_device_release_all() - let every held bio go: the machine goes down
+ */
+void pb_device_release_all(void);
+
+/**
+ * pb_device_status() - for PB_IOC_STATUS
+ * @pb: the device, ctl_mutex held
+ * @status: filled
+ */
+void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status);
+
+/**
+ * pb_device_set_role() - the one place where the role changes
+ * @pb: the device, ctl_mutex held
+ * @role: enum pb_role
+ */
+void pb_device_set_role(struct pb_device *pb, u32 role);
+
+/**
+ * pb_device_store() - make a changed superblock durable
+ * @pb: the device, ctl_mutex held
+ * @super: the new content; its generation is set here
+ *
+ * On failure the replica has stopped (PB_ROLE_FAILED), since nobody knows what
+ * is on the disk; the caller settles the path.
+ *
+ * Return: 0 or -EIO.
+ */
+int pb_device_store(struct pb_device *pb, struct pb_super *super);
+
+/**
+ * pb_device_table_event() - wake whoever waits for a change with dmsetup
+ * @pb: the device, ctl_mutex held
+ */
+void pb_device_table_event(struct pb_device *pb);
+
+/* pb-link.c: connections */
+
+/**
+ * pb_link_init() - prepare both sides
+ * @pb: the device
+ */
+void pb_link_init(struct pb_device *pb);
+
+/**
+ * pb_link_set_view() - both neighbours change with the view
+ * @pb: the device, ctl_mutex held, without connections
+ */
+void pb_link_set_view(struct pb_device *pb);
+
+/**
+ * pb_link_connect() - a socket is handed in
+ * @pb: the device, ctl_mutex held
+ * @arg: checked for reserved fields
+ * @reason: filled on failure
+ */
+int pb_link_connect(struct pb_device *pb, const struct pb_ioc_connect *arg,
+		    char *reason);
+
+/**
+ * pb_link_disconnect() - close one connection or all
+ * @pb: the device, ctl_mutex held
+ * @peer: whose, zero for all
+ * @bye: what to tell the peers
+ *
+ * Return: 0 or -ENOTCONN.
+ */
+int pb_link_disconnect(struct pb_device *pb, const u8 *peer, enum pb_bye bye);
+
+/**
+ * pb_link_status() - for PB_IOC_STATUS
+ * @side: of a device whose ctl_mutex is held
+ * @link: filled
+ */
+void pb_link_status(struct pb_side *side, struct pb_link *link);
+
+/* pb-role.c: views */
+
+/**
+ * pb_role_set_view() - move into a view, or confirm it
+ * @pb: the device, ctl_mutex held
+ * @view: hostile
+ * @flags: PB_VIEW_*, checked
+ * @reason: filled on failure, PB_REASON_LEN bytes
+ *
+ * Context: process, waits for I/O and for writes under way, killable.
+ * Return: see PB_IOC_SET_VIEW.
+ */
+int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
+		     u32 flags, char *reason);
+
+#endif /* PB_DEVICE_H */

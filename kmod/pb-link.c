@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The connections of a replica: which neighbour is at the other end, whether
+ * the two fit together, and what happens when a connection comes or goes.
+ * This is where the path (downstream) and its upstream source meet sockets.
+ */
+#include <linux/device-mapper.h>
+#include <linux/file.h>
+
+#include "pb-device.h"
+
+#define DM_MSG_PREFIX "pb"
+
+#define DEFAULT_KEEPALIVE_MS	100
+#define DEFAULT_TIMEOUT_MS	2000
+
+static struct pb_side *side_of(struct pb_conn *conn)
+{
+	return conn->cfg.owner;
+}
+
+static void emit(struct pb_side *side, u32 type, int error, const char *text)
+{
+	struct pb_device *pb = side->pb;
+
+	pb_event_emit(&pb->source, type, side->conn ? side->conn->cfg.view :
+		      pb->super.view.number, side->member.replica, error,
+		      "%s", text);
+}
+
+/* What changes from one hello to the next. */
+static void complete_hello(struct pb_side *side)
+{
+	struct pb_device *pb = side->pb;
+
+	if (side->upstream) {
+		spin_lock_irq(&pb->apply.lock);
+		side->hello.recv_seq = pb->apply.recv_seq;
+		side->hello.peer_incarnation = pb->apply.peer_incarnation;
+		spin_unlock_irq(&pb->apply.lock);
+		side->hello.first_unacked = 1;
+	} else {
+		side->hello.first_unacked = pb_path_first_unacked(&pb->path);
+	}
+}
+
+static void op_hello(struct pb_conn *conn, struct pb_hello *hello)
+{
+	struct pb_side *side = side_of(conn);
+
+	/* A successor's was completed when it accepted the predecessor's. */
+	if (!side->upstream)
+		complete_hello(side);
+	*hello = side->hello;
+}
+
+static bool conn_closing(struct pb_conn *conn)
+{
+	return READ_ONCE(conn->state) == PB_LINK_CLOSING;
+}
+
+/* The predecessor's hello fits: our stream goes on from @resume. */
+static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
+				   const struct pb_hello *peer)
+{
+	struct pb_device *pb = side->pb;
+	u64 resume;
+
+	/*
+	 * What an earlier connection brought must be done before this one
+	 * says how far we are: then all up to recv_seq is done.
+	 */
+	wait_event(pb->apply.drained,
+		   pb_apply_idle(&pb->apply) || conn_closing(conn));
+	if (conn_closing(conn))
+		return PB_BYE_DISCONNECT;
+	if (READ_ONCE(pb->disk_failed))
+		return PB_BYE_DISK_FAILED;
+	complete_hello(side);
+	if (pb_hello_resume(peer, &side->hello, &resume))
+		return PB_BYE_RESTARTED;
+	pb_apply_link_up(&pb->apply, conn, peer->incarnation, resume,
+			 peer->first_unacked);
+	conn->expect.next_seq = resume + 1;
+	set_bit(PB_TX_WANT_HELLO, &conn->tx_want);
+	pb_conn_set_up(conn);
+	pb_conn_kick_later(conn);
+	return PB_BYE_NONE;
+}
+
+/* The successor accepted our hello and its own fits: send on from @resume. */
+static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
+				     const struct pb_hello *peer)
+{
+	struct pb_device *pb = side->pb;
+	u64 resume;
+
+	if (READ_ONCE(pb->path.diverged))
+		return PB_BYE_DIVERGED;
+	if (pb_hello_resume(&side->hello, peer, &resume))
+		return PB_BYE_RESTARTED;
+	conn->expect.resume_seq = resume;
+	pb_conn_set_up(conn);
+	if (pb_path_link_up(&pb->path, conn, resume))
+		return PB_BYE_RESTARTED;
+	pb_conn_kick(conn);
+	return PB_BYE_NONE;
+}
+
+static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
+			     const struct pb_hello *peer)
+{
+	struct pb_side *side = side_of(conn);
+	enum pb_bye bye;
+
+	bye = pb_hello_check(&side->hello, conn->cfg.view, peer, msg->view,
+			     side->member.replica);
+	if (msg->view > conn->cfg.view)
+		emit(side, PB_EVENT_NEWER_VIEW, 0,
+		     "the peer is in a newer view");
+	if (bye == PB_BYE_NONE)
+		bye = side->upstream ? accept_upstream(side, conn, peer) :
+				       accept_downstream(side, conn, peer);
+	if (bye != PB_BYE_NONE)
+		return bye;
+	atomic64_inc(&side->connects);
+	DMINFO("%s: connected to %s in view %llu", side->pb->super.name,
+	       side->member.name, conn->cfg.view);
+	emit(side, PB_EVENT_LINK_UP, 0, "connected");
+	return PB_BYE_NONE;
+}
+
+static bool op_next(struct pb_conn *conn, struct pb_tx_item *item)
+{
+	struct pb_side *side = side_of(conn);
+
+	return side->upstream ? pb_apply_next_ack(&side->pb->apply, item) :
+				pb_path_next(&side->pb->path, item);
+}
+
+static bool op_has_next(struct pb_conn *conn)
+{
+	struct pb_side *side = side_of(conn);
+
+	return side->upstream ? pb_apply_has_ack(&side->pb->apply) :
+				pb_path_has_next(&side->pb->path);
+}
+
+static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	struct pb_side *side = side_of(conn);
+	struct pb_device *pb = side->pb;
+
+	if (side->upstream) {
+		/* An unsynced replica takes no writes of the view. */
+		if (pb->super.replica_state != PB_REPLICA_SYNCED)
+			return -EPROTO;
+		return pb_apply_receive(&pb->apply, conn, msg);
+	}
+	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
+	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
+	return pb_path_acked(&pb->path, msg->seq, msg->count);
+}
+
+static int op_received(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	pb_apply_received(&side_of(conn)->pb->apply);
+	return 0;
+}
+
+static void op_down(struct pb_conn *conn)
+{
+	struct pb_device *pb = side_of(conn)->pb;
+
+	wake_up_all(&pb->apply.drained);
+	queue_work(pb->wq, &pb->link_work);
+}
+
+static const struct pb_conn_ops conn_ops = {
+	.hello		= op_hello,
+	.accept		= op_accept,
+	.next		= op_next,
+	.has_next	= op_has_next,
+	.receive	= op_receive,
+	.received	= op_received,
+	.down		= op_down,
+};
+
+static u32 event_for(const struct pb_conn *conn, bool was_up)
+{
+	if (conn->bye == PB_BYE_SILENT && conn->bye_ours)
+		return PB_EVENT_PEER_SILENT;
+	if (conn->bye == PB_BYE_DISK_FAILED && !conn->bye_ours)
+		return PB_EVENT_PEER_DISK_ERROR;
+	return was_up ? PB_EVENT_LINK_DOWN : PB_EVENT_LINK_REFUSED;
+}
+
+/*
+ * Takes one connection down.  The source upstream lets go of it first, so that
+ * no completion wakes what is being freed; the path after, when nobody sends.
+ */
+static void close_side(struct pb_side *side, enum pb_bye bye)
+{
+	struct pb_device *pb = side->pb;
+	struct pb_conn *conn = side->conn;
+	bool was_up;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	if (side->upstream)
+		pb_apply_link_down(&pb->apply);
+	pb_conn_get(conn);
+	pb_conn_close(conn, bye);
+	was_up = conn->expect.hello_done;
+	if (side->upstream) {
+		/* Its receiver may have accepted a hello in between. */
+		pb_apply_link_down(&pb->apply);
+		pb_apply_drop_current(&pb->apply);
+	} else {
+		pb_path_link_down(&pb->path);
+	}
+	strscpy(side->reason, conn->reason, sizeof(side->reason));
+	DMINFO("%s: connection to %s %s: %s", pb->super.name,
+	       side->member.name, was_up ? "ended" : "refused", side->reason);
+	emit(side, event_for(conn, was_up), 0, side->reason);
+	side->conn = NULL;
+	pb_conn_put(conn);
+}
+
+/* Closes what has begun to close, and what the disk's failure must end. */
+static void link_work(struct work_struct *work)
+{
+	struct pb_device *pb = container_of(work, struct pb_device, link_work);
+
+	mutex_lock(&pb->ctl_mutex);
+	if (pb->up.conn && READ_ONCE(pb->apply.disk_failed))
+		close_side(&pb->up, PB_BYE_DISK_FAILED);
+	if (pb->up.conn && conn_closing(pb->up.conn))
+		close_side(&pb->up, PB_BYE_NONE);
+	if (pb->down.conn && conn_closing(pb->down.conn))
+		close_side(&pb->down, PB_BYE_NONE);
+	mutex_unlock(&pb->ctl_mutex);
+}
+
+void pb_link_init(struct pb_device *pb)
+{
+	pb->up.pb = pb;
+	pb->up.upstream = true;
+	pb->up.index = PB_NO_MEMBER;
+	pb->down.pb = pb;
+	pb->down.index = PB_NO_MEMBER;
+	INIT_WORK(&pb->link_work, link_work);
+}
+
+static void set_side(struct pb_side *side, u8 index, bool exists)
+{
+	const struct pb_view *view = &side->pb->super.view;
+
+	memset(&side->member, 0, sizeof(side->member));
+	side->index = PB_NO_MEMBER;
+	side->reason[0] = '\0';
+	atomic64_set(&side->connects, 0);
+	if (!exists)
+		return;
+	side->index = index;
+	side->member = view->members[index];
+}
+
+void pb_link_set_view(struct pb_device *pb)
+{
+	const struct pb_view *view = &pb->super.view;
+	u8 self = pb->index;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	set_side(&pb->up, self - 1, self != PB_NO_MEMBER && self > 0);
+	set_side(&pb->down, self + 1,
+		 self != PB_NO_MEMBER && self + 1 < view->nr_members);
+}
+
+/* The part of a hello that stands while the view does. */
+static void prepare_hello(struct pb_side *side, u32 timeout_ms)
+{
+	struct pb_device *pb = side->pb;
+
+	side->hello = (struct pb_hello) {
+		.version_min = PB_WIRE_VERSION_MIN,
+		.version_max = PB_WIRE_VERSION_MAX,
+		.view_digest = pb_view_digest(&pb->super.view),
+		.block_size = pb->super.block_size,
+		.data_sectors = pb->super.data_sectors,
+		.incarnation = pb->super.incarnation,
+		.max_data = PB_WIRE_MAX_DATA,
+		.timeout_ms = timeout_ms,
+		.min_block_size = bdev_logical_block_size(pb->data),
+		.first_unacked = 1,
+	};
+	memcpy(side->hello.volume, pb->super.volume, PB_UUID_LEN);
+	memcpy(side->hello.replica, pb->super.replica, PB_UUID_LEN);
+}
+
+static int refuse(char *reason, int err, const char *text)
+{
+	strscpy(reason, text, PB_REASON_LEN);
+	return err;
+}
+
+static struct pb_side *choose_side(struct pb_device *pb, const u8 *peer,
+				   char *reason, int *err)
+{
+	bool up = pb->up.index != PB_NO_MEMBER;
+	bool down = pb->down.index != PB_NO_MEMBER;
+
+	if (pb->role != PB_ROLE_PRIMARY && pb->role != PB_ROLE_BACKUP)
+		*err = refuse(reason, -ENOLINK,
+			      "this replica has no place in a confirmed view");
+	else if (!up && !down)
+		*err = refuse(reason, -ENOLINK,
+			      "this replica is alone in its view");
+	else if (pb_uuid_zero(peer) && up && down)
+		*err = refuse(reason, -EDESTADDRREQ,
+			      "two neighbours: say which one is at the other end");
+	else if (pb_uuid_zero(peer))
+		return up ? &pb->up : &pb->down;
+	else if (up && !memcmp(peer, pb->up.member.replica, PB_UUID_LEN))
+		return &pb->up;
+	else if (down && !memcmp(peer, pb->down.member.replica, PB_UUID_LEN))
+		return &pb->down;
+	else
+		*err = refuse(reason, -ENXIO,
+			      "that replica is not a neighbour in this view");
+	return NULL;
+}
+
+static int check_times(u32 *keepalive, u32 *timeout, char *reason)
+{
+	if (!*keepalive)
+		*keepalive = DEFAULT_KEEPALIVE_MS;
+	if (!*timeout)
+		*timeout = max(DEFAULT_TIMEOUT_MS, 2 * *keepalive);
+	if (*keepalive < PB_KEEPALIVE_MS_MIN ||
+	    *keepalive > PB_KEEPALIVE_MS_MAX)
+		return refuse(reason, -EINVAL, "keepalive out of range");
+	if (*timeout < 2 * *keepalive || *timeout > PB_TIMEOUT_MS_MAX)
+		return refuse(reason, -EINVAL,
+			      "time-out out of range, or below twice the keepalive");
+	return 0;
+}
+
+static const char *socket_reason(int err)
+{
+	switch (err) {
+	case -EBADF:
+		return "not an open file descriptor";
+	case -ENOTSOCK:
+		return "the file descriptor is not a socket";
+	case -EPROTONOSUPPORT:
+		return "not a TCP socket";
+	case -ENOTCONN:
+		return "the socket is not connected";
+	case -EBUSY:
+		return "the socket serves a volume already";
+	default:
+		return "out of memory";
+	}
+}
+
+static struct pb_conn *new_conn(struct pb_side *side, int fd, u32 keepalive,
+				u32 timeout)
+{
+	struct pb_device *pb = side->pb;
+	struct pb_conn_config cfg = {
+		.ops = &conn_ops,
+		.owner = side,
+		.wq = pb->wq,
+		.stats = pb->stats,
+		.bounds.data_sectors = pb->super.data_sectors,
+		.bounds.block_size = pb->super.block_size,
+		.view = pb->super.view.number,
+		.self = pb->index,
+		.peer_index = side->index,
+		.upstream = side->upstream,
+		.keepalive_ms = keepalive,
+		.timeout_ms = timeout,
+		.dev = pb->dev,
+	};
+	struct pb_conn *conn;
+	struct socket *sock;
+	int ret;
+
+	memcpy(cfg.peer, side->member.replica, PB_UUID_LEN);
+	ret = pb_conn_take_socket(fd, &sock);
+	if (ret)
+		return ERR_PTR(ret);
+	conn = pb_conn_create(&cfg, sock);
+	if (IS_ERR(conn))
+		sockfd_put(sock);
+	return conn;
+}
+
+int pb_link_connect(struct pb_device *pb, const struct pb_ioc_connect *arg,
+		    char *reason)
+{
+	u32 keepalive = arg->keepalive_ms, timeout = arg->timeout_ms;
+	struct pb_side *side;
+	struct pb_conn *conn;
+	int ret;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	ret = check_times(&keepalive, &timeout, reason);
+	if (ret)
+		return ret;
+	side = choose_side(pb, arg->peer, reason, &ret);
+	if (!side)
+		return ret;
+	conn = new_conn(side, arg->fd, keepalive, timeout);
+	if (IS_ERR(conn))
+		return refuse(reason, PTR_ERR(conn),
+			      socket_reason(PTR_ERR(conn)));
+	if (side->conn)
+		close_side(side, PB_BYE_REPLACED);
+	prepare_hello(side, timeout);
+	side->conn = conn;
+	side->reason[0] = '\0';
+	pb_conn_start(conn);
+	return 0;
+}
+
+int pb_link_disconnect(struct pb_device *pb, const u8 *peer, enum pb_bye bye)
+{
+	struct pb_side *sides[] = { &pb->up, &pb->down };
+	int closed = 0, i;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	for (i = 0; i < ARRAY_SIZE(sides); i++) {
+		if (!sides[i]->conn)
+			continue;
+		if (peer && !pb_uuid_zero(peer) &&
+		    memcmp(peer, sides[i]->member.replica, PB_UUID_LEN))
+			continue;
+		close_side(sides[i], bye);
+		closed++;
+	}
+	return closed ? 0 : -ENOTCONN;
+}
+
+void pb_link_status(struct pb_side *side, struct pb_link *link)
+{
+	struct pb_device *pb = side->pb;
+	struct pb_path_info info;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	memcpy(link->peer, side->member.replica, PB_UUID_LEN);
+	memcpy(link->name, side->member.name, PB_NAME_LEN);
+	strscpy(link->reason, side->reason, sizeof(link->reason));
+	link->connects = atomic64_read(&side->connects);
+	if (side->conn) {
+		link->state = READ_ONCE(side->conn->state);
+		link->silent_ms = jiffies_to_msecs(jiffies -
+						   READ_ONCE(side->conn->last_rx));
+	}
+	if (side->upstream) {
+		spin_lock_irq(&pb->apply.lock);
+		link->sent_seq = pb->apply.recv_seq;
+		link->unacked = pb->apply.nr;
+		spin_unlock_irq(&pb->apply.lock);
+	} else {
+		pb_path_info(&pb->path, &info);
+		link->sent_seq = info.last_seq;
+		link->unacked = info.unacked;
+	}
+}

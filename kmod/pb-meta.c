@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The metadata area's I/O.  Rare and synchronous: a view change, a set-up, an
+ * orderly removal.  No bio waits for it except those that the view change
+ * holds anyway.
+ */
+#include <linux/bio.h>
+#include <linux/slab.h>
+
+#include "pb-meta.h"
+
+static int slot_io(struct pb_meta *meta, int slot, blk_opf_t opf)
+{
+	void *block = &meta->slots[slot];
+	struct bio_vec bvec;
+	struct bio bio;
+	int ret;
+
+	bio_init(&bio, meta->bdev, &bvec, 1, opf);
+	bio.bi_iter.bi_sector = meta->start + slot * PB_DISK_SLOT_STRIDE;
+	__bio_add_page(&bio, virt_to_page(block), PB_DISK_BLOCK,
+		       offset_in_page(block));
+	ret = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return ret;
+}
+
+int pb_meta_init(struct pb_meta *meta, struct block_device *bdev,
+		 bool internal, struct pb_stats __percpu *stats)
+{
+	u64 sectors = bdev_nr_sectors(bdev);
+
+	meta->bdev = bdev;
+	meta->stats = stats;
+	meta->start = internal ? pb_disk_internal_start(sectors) : 0;
+	if (internal ? !meta->start : sectors < PB_DISK_MIN_SECTORS)
+		return -ENOSPC;
+	/* Page-sized slots from kmalloc are page-aligned: one segment each. */
+	meta->slots = kcalloc(PB_DISK_SLOTS, sizeof(*meta->slots), GFP_KERNEL);
+	return meta->slots ? 0 : -ENOMEM;
+}
+
+void pb_meta_exit(struct pb_meta *meta)
+{
+	kfree(meta->slots);
+	meta->slots = NULL;
+}
+
+int pb_meta_load(struct pb_meta *meta, struct pb_super *super,
+		 const char **why)
+{
+	int slot, ret;
+
+	for (slot = 0; slot < PB_DISK_SLOTS; slot++) {
+		ret = slot_io(meta, slot, REQ_OP_READ | REQ_SYNC | REQ_META);
+		if (ret) {
+			*why = "cannot read the superblock";
+			return ret;
+		}
+	}
+	ret = pb_super_pick(meta->slots, super, why);
+	return ret < 0 ? ret : 0;
+}
+
+int pb_meta_store(struct pb_meta *meta, const struct pb_super *super)
+{
+	int slot, ret;
+
+	for (slot = 0; slot < PB_DISK_SLOTS; slot++) {
+		pb_super_pack(super, &meta->slots[slot]);
+		ret = slot_io(meta, slot, REQ_OP_WRITE | REQ_SYNC | REQ_META |
+			      REQ_PREFLUSH | REQ_FUA);
+		if (ret)
+			return ret;
+		pb_stat_inc(meta->stats, PB_CNT_META_WRITES);
+	}
+	return 0;
+}

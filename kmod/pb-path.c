@@ -1,0 +1,621 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The path: which request may start, what it waits for, when it is done.
+ *
+ *   arrives --> [ parked ] <--> [ started: legs pending ] --> completed
+ *                  held       no view or no connection to the next member
+ *                  waiters    overlaps a write under way
+ *                  retry      what it waited for is over; the worker starts it
+ *
+ * One lock guards all of it.  Nothing is allocated here: a request brings its
+ * own memory.  Requests are collected on local lists under the lock, and
+ * submitted and completed after it is dropped.
+ */
+#include <linux/interval_tree_generic.h>
+#include <linux/jiffies.h>
+
+#include "compat.h"
+#include "pb-path.h"
+#include "pb-trace.h"
+
+#define REQ_START(req)	((req)->sector)
+#define REQ_LAST(req)	((req)->last)
+
+INTERVAL_TREE_DEFINE(struct pb_req, rb, u64, subtree_last, REQ_START, REQ_LAST,
+		     static __maybe_unused, req_tree)
+
+static bool is_read(const struct pb_req *req)
+{
+	return !req->type;
+}
+
+static void trace_hop(struct pb_path *path, const struct pb_req *req,
+		      void (*hop)(u32 dev, u8 type, u64 seq, u64 sector,
+				  u32 count, int error))
+{
+	hop(path->dev, req->type, req->seq, req->sector, req->count,
+	    blk_status_to_errno(req->status));
+}
+
+/* Completes with its own status what has no leg left; no lock held. */
+static void complete_done(struct pb_path *path, struct list_head *list)
+{
+	struct pb_req *req, *next;
+
+	list_for_each_entry_safe(req, next, list, node) {
+		list_del_init(&req->node);
+		trace_hop(path, req, trace_pb_complete);
+		req->source->complete(req, req->status);
+	}
+}
+
+static void park(struct pb_path *path, struct pb_req *req,
+		 struct list_head *where, int counter)
+{
+	lockdep_assert_held(&path->lock);
+	list_add_tail(&req->node, where);
+	path->nr_parked++;
+	pb_stat_inc(path->stats, counter);
+}
+
+static void retry_list(struct pb_path *path, struct list_head *list)
+{
+	lockdep_assert_held(&path->lock);
+	if (list_empty(list))
+		return;
+	list_splice_tail_init(list, &path->retry);
+	queue_work(path->wq, &path->work);
+}
+
+/* Takes a parked request out of the count before it is looked at again. */
+static struct pb_req *unpark_first(struct pb_path *path, struct list_head *list)
+{
+	struct pb_req *req;
+
+	lockdep_assert_held(&path->lock);
+	req = list_first_entry_or_null(list, struct pb_req, node);
+	if (req) {
+		list_del_init(&req->node);
+		path->nr_parked--;
+	}
+	return req;
+}
+
+static enum pb_start hold(struct pb_path *path, struct pb_req *req,
+			  blk_status_t *status)
+{
+	lockdep_assert_held(&path->lock);
+	if (path->requeue && req->source->guarded) {
+		*status = BLK_STS_DM_REQUEUE;
+		return PB_REFUSED;
+	}
+	park(path, req, &path->held, PB_CNT_LINK_WAITS);
+	return PB_PARKED;
+}
+
+/* May it start under the view that we are in? */
+static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
+				blk_status_t *status)
+{
+	lockdep_assert_held(&path->lock);
+	if (req->source->guarded) {
+		if (path->frozen)
+			return hold(path, req, status);
+		if (!path->serving) {
+			*status = BLK_STS_RESV_CONFLICT;
+			return PB_REFUSED;
+		}
+	}
+	if (is_read(req) || !path->needs_ack)
+		return PB_STARTED;
+	if (path->diverged || (!path->up && path->policy == PB_POLICY_ERROR)) {
+		pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
+		*status = BLK_STS_TRANSPORT;
+		return PB_REFUSED;
+	}
+	return path->up ? PB_STARTED : hold(path, req, status);
+}
+
+/* Does it overlap a write under way?  A flush has no range. */
+static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
+{
+	struct pb_req *other;
+
+	lockdep_assert_held(&path->lock);
+	if (!req->count)
+		return PB_STARTED;
+	req->last = req->sector + req->count - 1;
+	other = req_tree_iter_first(&path->tree, req->sector, req->last);
+	if (!other)
+		return PB_STARTED;
+	park(path, req, &other->waiters, PB_CNT_OVERLAP_WAITS);
+	return PB_PARKED;
+}
+
+/* Gives a request its legs and its place in the stream. */
+static void enlist(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (is_read(req))
+		return;
+	req->legs = PB_LEG_LOCAL;
+	path->nr_active++;
+	if (req->count) {
+		req_tree_insert(req, &path->tree);
+		req->in_tree = true;
+	}
+	if (path->needs_ack) {
+		req->legs |= PB_LEG_NET;
+		req->seq = path->next_seq++;
+		list_add_tail(&req->node, &path->unacked);
+		list_add_tail(&req->send, &path->sendq);
+	}
+	trace_hop(path, req, trace_pb_start);
+}
+
+static enum pb_start start(struct pb_path *path, struct pb_req *req,
+			   blk_status_t *status)
+{
+	enum pb_start res = admit_view(path, req, status);
+
+	if (res == PB_STARTED)
+		res = admit_range(path, req);
+	if (res == PB_STARTED)
+		enlist(path, req);
+	return res;
+}
+
+static struct pb_conn *conn_to_kick(struct pb_path *path)
+{
+	lockdep_assert_held(&path->lock);
+	if (!path->up || list_empty(&path->sendq))
+		return NULL;
+	return pb_conn_get(path->conn);
+}
+
+static void kick(struct pb_conn *conn)
+{
+	if (!conn)
+		return;
+	pb_conn_kick(conn);
+	pb_conn_put(conn);
+}
+
+enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
+			    blk_status_t *status)
+{
+	struct pb_conn *conn = NULL;
+	enum pb_start res;
+	unsigned long flags;
+
+	INIT_LIST_HEAD(&req->node);
+	INIT_LIST_HEAD(&req->send);
+	INIT_LIST_HEAD(&req->waiters);
+	req->born = jiffies;
+	spin_lock_irqsave(&path->lock, flags);
+	res = start(path, req, status);
+	if (res == PB_STARTED)
+		conn = conn_to_kick(path);
+	spin_unlock_irqrestore(&path->lock, flags);
+	kick(conn);
+	return res;
+}
+
+/* The worker: starts in process context what had to wait. */
+static void retry_work(struct work_struct *work)
+{
+	struct pb_path *path = container_of(work, struct pb_path, work);
+	blk_status_t status = BLK_STS_OK;
+	struct pb_conn *conn;
+	enum pb_start res;
+	struct pb_req *req;
+
+	for (;;) {
+		conn = NULL;
+		spin_lock_irq(&path->lock);
+		req = unpark_first(path, &path->retry);
+		if (!req) {
+			spin_unlock_irq(&path->lock);
+			return;
+		}
+		res = start(path, req, &status);
+		if (res == PB_STARTED)
+			conn = conn_to_kick(path);
+		spin_unlock_irq(&path->lock);
+		if (res == PB_STARTED)
+			req->source->submit(req);
+		else if (res == PB_REFUSED)
+			req->source->complete(req, status);
+		kick(conn);
+		cond_resched();
+	}
+}
+
+void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
+		  struct pb_stats __percpu *stats, u32 dev)
+{
+	memset(path, 0, sizeof(*path));
+	spin_lock_init(&path->lock);
+	path->tree = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&path->held);
+	INIT_LIST_HEAD(&path->retry);
+	INIT_LIST_HEAD(&path->sendq);
+	INIT_LIST_HEAD(&path->unacked);
+	INIT_WORK(&path->work, retry_work);
+	init_waitqueue_head(&path->idle_wait);
+	path->next_seq = 1;
+	path->wq = wq;
+	path->stats = stats;
+	path->dev = dev;
+}
+
+/* The last leg is done: whoever overlapped may go. */
+static void leave(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (req->in_tree) {
+		req_tree_remove(req, &path->tree);
+		req->in_tree = false;
+	}
+	path->nr_active--;
+	if (!path->nr_active)
+		wake_up_all(&path->idle_wait);
+	retry_list(path, &req->waiters);
+}
+
+static bool leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
+		     blk_status_t status)
+{
+	lockdep_assert_held(&path->lock);
+	if (status && !req->status)
+		req->status = status;
+	req->legs &= ~leg;
+	if (req->legs)
+		return false;
+	leave(path, req);
+	return true;
+}
+
+bool pb_path_local_done(struct pb_path *path, struct pb_req *req,
+			blk_status_t status)
+{
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&path->lock, flags);
+	last = leg_done(path, req, PB_LEG_LOCAL, status);
+	trace_hop(path, req, trace_pb_local_done);
+	spin_unlock_irqrestore(&path->lock, flags);
+	if (last)
+		trace_hop(path, req, trace_pb_complete);
+	return last;
+}
+
+blk_status_t pb_path_write_zeroes(struct block_device *bdev,
+				  const struct pb_req *req)
+{
+	unsigned int flags = 0;
+	int ret;
+
+	if (req->flags & PB_WIRE_NOUNMAP)
+		flags |= BLKDEV_ZERO_NOUNMAP;
+	ret = blkdev_issue_zeroout(bdev, req->sector, req->count, GFP_NOIO,
+				   flags);
+	if (!ret && (req->flags & PB_WIRE_FUA))
+		ret = blkdev_issue_flush(bdev);
+	return errno_to_blk_status(ret);
+}
+
+/*
+ * Ends the downstream leg of a request; if that was the last leg it goes to
+ * @done, where node is free to use again.
+ */
+static void net_done(struct pb_path *path, struct pb_req *req,
+		     blk_status_t status, struct list_head *done)
+{
+	lockdep_assert_held(&path->lock);
+	list_del_init(&req->node);
+	list_del_init(&req->send);
+	if (leg_done(path, req, PB_LEG_NET, status))
+		list_add_tail(&req->node, done);
+}
+
+/*
+ * How many of a range are outstanding and had not reached the peer before this
+ * connection came up.  (What had may have been given up in between, so a gap
+ * there is legal.)
+ */
+static u64 outstanding(struct pb_path *path, u64 first, u64 last)
+{
+	struct pb_req *req;
+	u64 found = 0;
+
+	lockdep_assert_held(&path->lock);
+	list_for_each_entry(req, &path->unacked, node) {
+		if (req->seq > last)
+			break;
+		if (req->seq >= first && req->seq > path->resume_seq)
+			found++;
+	}
+	return found;
+}
+
+int pb_path_acked(struct pb_path *path, u64 first, u32 count)
+{
+	u64 last = first + count - 1;
+	struct pb_req *req, *next;
+	u64 resume, must = 0;
+	LIST_HEAD(done);
+
+	spin_lock_irq(&path->lock);
+	resume = path->resume_seq;
+	if (last > resume)
+		must = last - max(first - 1, resume);
+	if (outstanding(path, first, last) != must) {
+		spin_unlock_irq(&path->lock);
+		return -EALREADY;
+	}
+	list_for_each_entry_safe(req, next, &path->unacked, node) {
+		if (req->seq > last)
+			break;
+		if (req->seq < first)
+			continue;
+		trace_hop(path, req, trace_pb_ack_receive);
+		net_done(path, req, BLK_STS_OK, &done);
+	}
+	spin_unlock_irq(&path->lock);
+	complete_done(path, &done);
+	return 0;
+}
+
+bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
+{
+	struct pb_req *req;
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->lock, flags);
+	req = list_first_entry_or_null(&path->sendq, struct pb_req, send);
+	if (req) {
+		list_del_init(&req->send);
+		item->msg = (struct pb_msg) {
+			.type = req->type,
+			.flags = req->flags,
+			.seq = req->seq,
+			.sector = req->sector,
+			.count = req->count,
+		};
+		item->bio = NULL;
+		if (req->type == PB_WIRE_WRITE) {
+			item->msg.data_len = req->count << SECTOR_SHIFT;
+			item->bio = req->bio;
+			item->iter = req->iter;
+		}
+		trace_hop(path, req, trace_pb_send);
+	}
+	spin_unlock_irqrestore(&path->lock, flags);
+	return req;
+}
+
+bool pb_path_has_next(struct pb_path *path)
+{
+	unsigned long flags;
+	bool has;
+
+	spin_lock_irqsave(&path->lock, flags);
+	has = !list_empty(&path->sendq);
+	spin_unlock_irqrestore(&path->lock, flags);
+	return has;
+}
+
+static u64 lowest_unacked(struct pb_path *path)
+{
+	struct pb_req *req;
+	u64 seq;
+
+	lockdep_assert_held(&path->lock);
+	req = list_first_entry_or_null(&path->unacked, struct pb_req, node);
+	seq = req ? req->seq : path->next_seq;
+	if (path->first_unacked && path->first_unacked < seq)
+		seq = path->first_unacked;
+	return seq;
+}
+
+u64 pb_path_first_unacked(struct pb_path *path)
+{
+	u64 seq;
+
+	spin_lock_irq(&path->lock);
+	seq = lowest_unacked(path);
+	spin_unlock_irq(&path->lock);
+	return seq;
+}
+
+int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
+{
+	struct pb_req *req;
+	u64 resent = 0;
+
+	spin_lock_irq(&path->lock);
+	if (resume >= path->next_seq) {
+		spin_unlock_irq(&path->lock);
+		return -EPROTO;
+	}
+	path->resume_seq = resume;
+	path->first_unacked = 0;
+	path->next_seq = resume + 1;
+	INIT_LIST_HEAD(&path->sendq);
+	list_for_each_entry(req, &path->unacked, node) {
+		if (req->seq <= resume)
+			continue;
+		req->seq = path->next_seq++;
+		list_add_tail(&req->send, &path->sendq);
+		resent++;
+	}
+	path->conn = pb_conn_get(conn);
+	path->up = true;
+	retry_list(path, &path->held);
+	spin_unlock_irq(&path->lock);
+	pb_stat_add(path->stats, PB_CNT_RESENT, resent);
+	return 0;
+}
+
+/*
+ * Gives up on the downstream leg of every unacked request.  The local disk may
+ * hold what the next member lacks, so the replica is not clean any more: after
+ * an error (diverged) the two must not go on as equals in this view; after a
+ * requeue (unsettled) the same data is written again, unless dm drops it.
+ */
+static void give_up(struct pb_path *path, blk_status_t status,
+		    struct list_head *done)
+{
+	struct pb_req *req, *next;
+	u64 lowest;
+
+	lockdep_assert_held(&path->lock);
+	if (list_empty(&path->unacked))
+		return;
+	lowest = lowest_unacked(path);
+	if (status == BLK_STS_DM_REQUEUE)
+		path->unsettled = true;
+	else
+		path->diverged = true;
+	list_for_each_entry_safe(req, next, &path->unacked, node) {
+		pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
+		net_done(path, req, status, done);
+	}
+	path->first_unacked = lowest;
+}
+
+/* Where nothing can be sent: does the policy or a suspend let requests go? */
+static void release_unsendable(struct pb_path *path, struct list_head *done)
+{
+	lockdep_assert_held(&path->lock);
+	if (path->up || path->frozen)
+		return;
+	if (path->requeue)
+		give_up(path, BLK_STS_DM_REQUEUE, done);
+	else if (path->policy == PB_POLICY_ERROR && path->needs_ack)
+		give_up(path, BLK_STS_TRANSPORT, done);
+	else
+		return;
+	/* The worker looks at each again, and admit_view() turns it away. */
+	retry_list(path, &path->held);
+}
+
+/* Drops the lock. */
+static void release_unlock(struct pb_path *path)
+	__releases(&path->lock)
+{
+	LIST_HEAD(done);
+
+	lockdep_assert_held(&path->lock);
+	release_unsendable(path, &done);
+	spin_unlock_irq(&path->lock);
+	complete_done(path, &done);
+}
+
+void pb_path_link_down(struct pb_path *path)
+{
+	struct pb_conn *conn;
+	struct pb_req *req, *next;
+
+	spin_lock_irq(&path->lock);
+	conn = path->conn;
+	path->conn = NULL;
+	path->up = false;
+	list_for_each_entry_safe(req, next, &path->sendq, send)
+		list_del_init(&req->send);
+	release_unlock(path);
+	pb_conn_put(conn);
+}
+
+void pb_path_set_policy(struct pb_path *path, u32 policy)
+{
+	spin_lock_irq(&path->lock);
+	path->policy = policy;
+	release_unlock(path);
+}
+
+void pb_path_set_requeue(struct pb_path *path, bool requeue)
+{
+	spin_lock_irq(&path->lock);
+	path->requeue = requeue;
+	release_unlock(path);
+}
+
+void pb_path_freeze(struct pb_path *path)
+{
+	spin_lock_irq(&path->lock);
+	path->frozen = true;
+	spin_unlock_irq(&path->lock);
+}
+
+bool pb_path_idle(struct pb_path *path)
+{
+	bool idle;
+
+	spin_lock_irq(&path->lock);
+	idle = !path->nr_active;
+	spin_unlock_irq(&path->lock);
+	return idle;
+}
+
+void pb_path_thaw(struct pb_path *path)
+{
+	spin_lock_irq(&path->lock);
+	path->frozen = false;
+	retry_list(path, &path->held);
+	release_unlock(path);
+}
+
+void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack)
+{
+	struct pb_req *req, *next;
+	LIST_HEAD(done);
+
+	spin_lock_irq(&path->lock);
+	WARN_ON_ONCE(path->up);
+	path->serving = serving;
+	path->needs_ack = needs_ack;
+	path->next_seq = 1;
+	path->resume_seq = 0;
+	path->first_unacked = 0;
+	path->diverged = false;
+	if (!needs_ack)
+		path->unsettled = false;
+	list_for_each_entry_safe(req, next, &path->unacked, node) {
+		if (!serving)
+			net_done(path, req, BLK_STS_RESV_CONFLICT, &done);
+		else if (!needs_ack)
+			net_done(path, req, BLK_STS_OK, &done);
+		else
+			req->seq = path->next_seq++;
+	}
+	path->frozen = false;
+	retry_list(path, &path->held);
+	release_unlock(path);
+	complete_done(path, &done);
+}
+
+static u32 age_ms(const struct pb_req *req)
+{
+	return jiffies_to_msecs(jiffies - req->born);
+}
+
+void pb_path_info(struct pb_path *path, struct pb_path_info *info)
+{
+	struct pb_req *req;
+
+	memset(info, 0, sizeof(*info));
+	spin_lock_irq(&path->lock);
+	info->active = path->nr_active;
+	info->parked = path->nr_parked;
+	info->last_seq = path->next_seq - 1;
+	list_for_each_entry(req, &path->unacked, node) {
+		info->unacked++;
+		info->oldest_wait_ms = max(info->oldest_wait_ms, age_ms(req));
+	}
+	list_for_each_entry(req, &path->held, node)
+		info->oldest_wait_ms = max(info->oldest_wait_ms, age_ms(req));
+	spin_unlock_irq(&path->lock);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The path of a write through one member, whoever it comes from:
+ *
+ *     source --> local leg (this member's disk) ------+
+ *            \-> downstream leg (the next member) ----+--> complete the source
+ *
+ * The source is a bio from above on the primary, a message from the
+ * predecessor on any other member.  The last member has no downstream leg.
+ * The path owns the order: overlapping writes are never under way together,
+ * sequence numbers follow the order of sending, what is not acked is kept to
+ * be sent again.  It knows neither bios' owners nor sockets.
+ */
+#ifndef PB_PATH_H
+#define PB_PATH_H
+
+#include <linux/bio.h>
+#include <linux/list.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "pb-codec.h"
+#include "pb-conn.h"
+#include "pb-stats.h"
+
+struct pb_req;
+
+/**
+ * struct pb_source - where requests come from and go back to
+ * @guarded: only a primary may serve it (bios from above)
+ * @submit: begin the local leg; process context
+ * @complete: every leg is done; any context, no lock held
+ */
+struct pb_source {
+	bool	guarded;
+	void	(*submit)(struct pb_req *req);
+	void	(*complete)(struct pb_req *req, blk_status_t status);
+};
+
+/* Legs that a request still waits for. */
+#define PB_LEG_LOCAL	0x01
+#define PB_LEG_NET	0x02
+
+/**
+ * struct pb_req - one read, write, flush or write-zeroes on its way
+ * @node: while parked: on held, retry or another request's waiters; while the
+ *	downstream leg is pending: on unacked
+ * @send: on sendq while not yet handed to the socket
+ * @waiters: requests that overlap this one and came later
+ * @rb: in the tree of writes under way, keyed by @sector
+ * @last: last sector of the range
+ * @subtree_last: greatest @last below @rb
+ * @source: who is told when all is done
+ * @bio: the payload; its pages stay until the request is completed
+ * @iter: @bio's iterator before anybody consumed it
+ * @seq: sequence number in the downstream stream; may change until received
+ * @sector: start of the range
+ * @count: sectors; 0 for a flush
+ * @type: enum pb_wire_type; 0 for a read
+ * @flags: PB_WIRE_*
+ * @legs: PB_LEG_* still pending
+ * @in_tree: @rb is linked
+ * @status: the first error of a leg
+ * @born: jiffies when it arrived
+ *
+ * The path's lock guards all that changes after pb_path_start().
+ */
+struct pb_req {
+	struct list_head	node;
+	struct list_head	send;
+	struct list_head	waiters;
+	struct rb_node		rb;
+	u64			last;
+	u64			subtree_last;
+	const struct pb_source	*source;
+	struct bio		*bio;
+	struct bvec_iter	iter;
+	u64			seq;
+	u64			sector;
+	u32			count;
+	u8			type;
+	u8			flags;
+	u8			legs;
+	bool			in_tree;
+	blk_status_t		status;
+	unsigned long		born;
+};
+
+/**
+ * enum pb_start - what became of a request
+ * @PB_STARTED: the caller begins the local leg now
+ * @PB_PARKED: the path will start or complete it later
+ * @PB_REFUSED: not for this replica; the caller completes it with the status
+ */
+enum pb_start {
+	PB_STARTED,
+	PB_PARKED,
+	PB_REFUSED,
+};
+
+/**
+ * struct pb_path - the path of one replica
+ * @lock: guards everything below down to @unacked; taken with interrupts off,
+ *	innermost but for the connection's own lock
+ * @serving: primary of a confirmed view: guarded requests may start
+ * @frozen: a view change is under way: guarded requests are held
+ * @requeue: a noflush suspend is under way: guarded requests go back to dm
+ * @needs_ack: the next member is synced: writes have a downstream leg
+ * @up: @conn carries the view
+ * @diverged: failed a write that this disk may hold and the next member lacks
+ * @unsettled: gave a write back to dm that this disk may hold
+ * @policy: enum pb_policy
+ * @conn: the downstream connection while @up; holds a reference
+ * @next_seq: the next sequence number to give out
+ * @resume_seq: acks up to here may be for requests that are gone
+ * @first_unacked: lowest sequence number ever aborted in this stream and not
+ *	yet settled by a resume, 0 if none
+ * @tree: writes under way
+ * @held: guarded requests waiting for a view or a connection
+ * @retry: requests to be started by @work
+ * @sendq: to be sent, in order
+ * @unacked: downstream leg pending, in order of @seq
+ * @nr_active: requests with a pending leg (reads apart)
+ * @nr_parked: on @held, @retry or a waiters list
+ * @idle_wait: woken when @nr_active falls to 0
+ * @work: starts what is on @retry, in process context
+ * @wq: where @work runs
+ * @stats: the volume's counters
+ * @dev: for tracepoints: major << 20 | minor
+ */
+struct pb_path {
+	spinlock_t		lock;
+	bool			serving;
+	bool			frozen;
+	bool			requeue;
+	bool			needs_ack;
+	bool			up;
+	bool			diverged;
+	bool			unsettled;
+	u32			policy;
+	struct pb_conn		*conn;
+	u64			next_seq;
+	u64			resume_seq;
+	u64			first_unacked;
+	struct rb_root_cached	tree;
+	struct list_head	held;
+	struct list_head	retry;
+	struct list_head	sendq;
+	struct list_head	unacked;
+	unsigned int		nr_active;
+	unsigned int		nr_parked;
+	wait_queue_head_t	idle_wait;
+	struct work_struct	work;
+	struct workqueue_struct	*wq;
+	struct pb_stats __percpu *stats;
+	u32			dev;
+};
+
+/**
+ * struct pb_path_info - for status
+ */
+struct pb_path_info {
+	u64	active;
+	u64	parked;
+	u64	unacked;
+	u64	last_seq;
+	u32	oldest_wait_ms;
+};
+
+/**
+ * pb_path_init() - an idle path that serves nobody
+ * @path: to fill
+ * @wq: WQ_MEM_RECLAIM workqueue; flushed by the owner before it goes
+ * @stats: the volume's counters
+ * @dev: for tracepoints
+ */
+void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
+		  struct pb_stats __percpu *stats, u32 dev);
+
+/**
+ * pb_path_start() - a request arrives
+ * @path: the path
+ * @req: source, bio, iter, sector, count, type and flags set, rest zero
+ * @status: set when refused
+ *
+ * Context: process; may send on the socket, never blocks on it.
+ */
+enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
+			    blk_status_t *status);
+
+/**
+ * pb_path_local_done() - the local leg of a write has ended
+ * @path: the path
+ * @req: a request that was started
+ * @status: the disk's
+ *
+ * Context: any.
+ * Return: true if it was the last leg: the caller completes the source with
+ * @req->status.  False: the path will call the source's complete().
+ */
+bool pb_path_local_done(struct pb_path *path, struct pb_req *req,
+			blk_status_t status);
+
+/**
+ * pb_zeroes_unsupported() - did a disk find out that it cannot zero by itself?
+ * @status: of a write-zeroes
+ */
+static inline bool pb_zeroes_unsupported(blk_status_t status)
+{
+	return status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET;
+}
+
+/**
+ * pb_path_write_zeroes() - the local leg of a write-zeroes, whatever it takes
+ * @bdev: the data device
+ * @req: a write-zeroes
+ *
+ * Context: process, waits for I/O.
+ */
+blk_status_t pb_path_write_zeroes(struct block_device *bdev,
+				  const struct pb_req *req);
+
+/**
+ * pb_path_acked() - the next member has done a range of messages
+ * @path: the path
+ * @first: first sequence number
+ * @count: how many, at least one
+ *
+ * Context: process.
+ * Return: 0, or -EALREADY if one of them is not outstanding and cannot have
+ * been given up either: the caller drops the connection.
+ */
+int pb_path_acked(struct pb_path *path, u64 first, u32 count);
+
+/**
+ * pb_path_next() - take the next message to send
+ * @path: the path
+ * @item: filled
+ *
+ * Context: process, under the connection's tx mutex.
+ * Return: false if there is none.
+ */
+bool pb_path_next(struct pb_path *path, struct pb_tx_item *item);
+
+/**
+ * pb_path_has_next() - is there a message to send?
+ * @path: the path
+ */
+bool pb_path_has_next(struct pb_path *path);
+
+/**
+ * pb_path_first_unacked() - for a hello: what we still want an ack for
+ * @path: the path
+ */
+u64 pb_path_first_unacked(struct pb_path *path);
+
+/**
+ * pb_path_link_up() - both hellos are accepted: send on from here
+ * @path: the path
+ * @conn: the downstream connection; the path takes a reference
+ * @resume: what pb_hello_resume() said
+ *
+ * What the peer has not received is renumbered from @resume + 1 on and queued
+ * in its old order; held requests start.
+ *
+ * Context: process.
+ * Return: 0, or -EPROTO if the peer claims to have received what was never
+ * numbered.
+ */
+int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume);
+
+/**
+ * pb_path_link_down() - the downstream connection is gone
+ * @path: the path
+ *
+ * The caller has made sure that nothing of the path is in a socket call.
+ * Unacked requests stay for the next connection, or are given up if the
+ * policy or a noflush suspend says so.
+ */
+void pb_path_link_down(struct pb_path *path);
+
+/**
+ * pb_path_freeze() - hold guarded requests: a view change begins
+ * @path: the path
+ */
+void pb_path_freeze(struct pb_path *path);
+
+/**
+ * pb_path_idle() - is no write under way?
+ * @path: the path
+ *
+ * To wait for it, sleep on @path->idle_wait.
+ */
+bool pb_path_idle(struct pb_path *path);
+
+/**
+ * pb_path_thaw() - the view change failed and changed nothing: go on
+ * @path: the path
+ */
+void pb_path_thaw(struct pb_path *path);
+
+/**
+ * pb_path_settle() - a new view takes effect
+ * @path: the path, frozen and without a connection
+ * @serving: this replica is the primary
+ * @needs_ack: the next member is synced
+ *
+ * Unacked requests of a primary that goes on are completed if no ack is needed
+ * any more, else kept for the new stream; those of a deposed one fail with
+ * BLK_STS_RESV_CONFLICT.  Held requests are started or refused.
+ */
+void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack);
+
+/**
+ * pb_path_set_policy() - wait or fail while there is no connection
+ * @path: the path
+ * @policy: enum pb_policy
+ */
+void pb_path_set_policy(struct pb_path *path, u32 policy);
+
+/**
+ * pb_path_set_requeue() - a noflush suspend begins or ends
+ * @path: the path
+ * @requeue: it begins
+ */
+void pb_path_set_requeue(struct pb_path *path, bool requeue);
+
+/**
+ * pb_path_info() - for status
+ * @path: the path
+ * @info: filled
+ */
+void pb_path_info(struct pb_path *path, struct pb_path_info *info);
+
+#endif /* PB_PATH_H */

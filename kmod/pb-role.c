@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * View changes.  pb-view.c decides whether a view may be taken; this carries
+ * it out, always in the same order:
+ *
+ *   1. freeze    bios from above are held
+ *   2. drain     only a primary that stays as a synced backup: its writes
+ *                under way must be acked, or the two would differ
+ *   3. close     no message of the old view goes out or comes in any more
+ *   4. settle    what the predecessor sent is on the disk
+ *   5. store     the view is durable
+ *   6. enter     role, neighbours and path change; held bios go on, or fail
+ *
+ * Up to 4 it can be called off, and nothing has changed but the connections.
+ */
+#include <linux/device-mapper.h>
+#include <linux/timekeeping.h>
+
+#include "pb-device.h"
+
+#define DM_MSG_PREFIX "pb"
+
+/* How long step 2 waits for acks before the view is refused. */
+#define DRAIN_MS	5000
+
+static int refuse(char *reason, int err, const char *text)
+{
+	strscpy(reason, text, PB_REASON_LEN);
+	return err;
+}
+
+static void describe_self(struct pb_device *pb, struct pb_self *self)
+{
+	memset(self, 0, sizeof(*self));
+	memcpy(self->replica, pb->super.replica, PB_UUID_LEN);
+	self->state = pb->super.replica_state;
+	self->role = pb->role;
+	self->crashed = pb->crashed;
+	self->diverged = READ_ONCE(pb->path.diverged);
+	self->disk_failed = READ_ONCE(pb->disk_failed);
+	self->view = pb->super.view;
+}
+
+/* A primary that becomes a synced backup must have nothing unacked. */
+static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
+		 char *reason)
+{
+	long left;
+
+	if (pb->role != PB_ROLE_PRIMARY || verdict->role == PB_ROLE_PRIMARY ||
+	    verdict->state != PB_REPLICA_SYNCED)
+		return 0;
+	left = wait_event_killable_timeout(pb->path.idle_wait,
+					   pb_path_idle(&pb->path),
+					   msecs_to_jiffies(DRAIN_MS));
+	if (left < 0)
+		return refuse(reason, -EINTR, "interrupted");
+	if (!left)
+		return refuse(reason, -EUCLEAN,
+			      "writes under way are not acked: this replica cannot stay synced");
+	return 0;
+}
+
+static int quiesce(struct pb_device *pb, const struct pb_verdict *verdict,
+		   char *reason)
+{
+	int ret;
+
+	pb_path_freeze(&pb->path);
+	ret = drain(pb, verdict, reason);
+	if (ret)
+		return ret;
+	pb_link_disconnect(pb, NULL, PB_BYE_VIEW_CHANGE);
+	if (wait_event_killable(pb->apply.drained, pb_apply_idle(&pb->apply)))
+		return refuse(reason, -EINTR, "interrupted");
+	return 0;
+}
+
+static void describe_super(struct pb_device *pb, const struct pb_view *view,
+			   const struct pb_verdict *verdict,
+			   struct pb_super *super)
+{
+	*super = pb->super;
+	super->view = *view;
+	super->replica_state = verdict->state;
+	/* From here on there may be writes that a crash would lose. */
+	if (verdict->state == PB_REPLICA_SYNCED)
+		super->flags |= PB_DISK_ACTIVE;
+	else
+		super->flags &= ~PB_DISK_ACTIVE;
+	if (verdict->forced) {
+		super->forced_view = view->number;
+		super->forced_time = ktime_get_real_seconds();
+	}
+}
+
+/* The metadata failed: nothing may be served, whatever is on the disk. */
+static int stop(struct pb_device *pb, char *reason)
+{
+	pb_path_settle(&pb->path, false, false);
+	pb_device_table_event(pb);
+	return refuse(reason, -EIO,
+		      "cannot write the superblock; the replica has stopped");
+}
+
+static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
+{
+	const struct pb_view *view = &pb->super.view;
+	bool serving = verdict->role == PB_ROLE_PRIMARY;
+
+	pb->index = verdict->index;
+	if (!verdict->confirm)
+		pb->crashed = false;
+	pb_apply_reset(&pb->apply);
+	pb_device_set_role(pb, verdict->role);
+	pb_link_set_view(pb);
+	pb_path_settle(&pb->path, serving,
+		       serving && pb_view_needs_ack(view, pb->index));
+	DMINFO("%s: view %llu: %s%s%s", pb->super.name, view->number,
+	       serving ? "primary" :
+	       verdict->role == PB_ROLE_BACKUP ? "backup" : "idle",
+	       verdict->state == PB_REPLICA_SYNCED ? ", synced" : "",
+	       verdict->forced ? ", FORCED: data may be lost" : "");
+	pb_event_emit(&pb->source, PB_EVENT_VIEW, view->number, NULL, 0,
+		      "%s", serving ? "primary" :
+		      verdict->role == PB_ROLE_BACKUP ? "backup" : "idle");
+	pb_device_table_event(pb);
+}
+
+static int move(struct pb_device *pb, const struct pb_view *view,
+		const struct pb_verdict *verdict, char *reason)
+{
+	struct pb_super super;
+	int ret;
+
+	ret = quiesce(pb, verdict, reason);
+	if (ret) {
+		pb_path_thaw(&pb->path);
+		return ret;
+	}
+	describe_super(pb, view, verdict, &super);
+	if (pb_device_store(pb, &super))
+		return stop(pb, reason);
+	enter(pb, verdict);
+	return 0;
+}
+
+int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
+		     u32 flags, char *reason)
+{
+	struct pb_verdict verdict;
+	const char *why = "";
+	struct pb_self self;
+	int ret;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	ret = pb_view_valid(view, &why);
+	if (ret)
+		return refuse(reason, ret, why);
+	if (pb->role == PB_ROLE_FAILED)
+		return refuse(reason, -EIO,
+			      "the metadata device failed; the replica has stopped");
+	describe_self(pb, &self);
+	ret = pb_view_check(&self, view, flags, &verdict, &why);
+	if (ret)
+		return refuse(reason, ret, why);
+	if (verdict.confirm && pb->role != PB_ROLE_UNCONFIRMED)
+		return 0;
+	return move(pb, view, &verdict, reason);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The superblock in core, and its way to and from the disk.  Pure logic:
+ * callable in any context, takes no lock, does no I/O.  Bytes from a disk are
+ * hostile until pb_super_unpack() has passed them.
+ */
+#ifndef PB_SUPER_H
+#define PB_SUPER_H
+
+#include "pb-disk.h"
+#include "pb-pure.h"
+
+/**
+ * struct pb_super - the superblock in host order; see struct pb_disk_super
+ */
+struct pb_super {
+	u64		generation;
+	u8		volume[PB_UUID_LEN];
+	u8		replica[PB_UUID_LEN];
+	char		name[PB_NAME_LEN];
+	u64		data_sectors;
+	u32		block_size;
+	u32		flags;
+	u64		incarnation;
+	u32		replica_state;
+	struct pb_view	view;
+	u64		forced_view;
+	u64		forced_time;
+};
+
+/**
+ * pb_super_pack() - write a superblock for the disk
+ * @super: what to write; must be valid
+ * @disk: filled, crc included, padding zero
+ */
+void pb_super_pack(const struct pb_super *super, struct pb_disk_super *disk);
+
+/**
+ * pb_super_unpack() - check one copy and bring it into host order
+ * @disk: 4096 bytes from the disk
+ * @super: filled on success only
+ * @why: set to a constant line on failure
+ *
+ * Return: 0, -ENODATA (no superblock of ours here: other magic), -EBADMSG
+ * (damaged: crc), -EPROTONOSUPPORT (a version that this code does not know),
+ * -EINVAL (a field with an impossible value: zero UUID, generation,
+ * incarnation or size, name that pb_name_valid() refuses, block size not a
+ * power of two from 512 to 4096, size not a multiple of it, unknown flag or
+ * state, unsound view, members without a view, non-zero reserved).  The first
+ * that applies, in this order.
+ */
+int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
+		    const char **why);
+
+/**
+ * pb_super_pick() - choose between the two copies
+ * @disk: both copies
+ * @super: filled on success only
+ * @why: set to a constant line on failure
+ *
+ * The valid copy with the higher generation.  An update writes copy 0, then
+ * copy 1, so a single damaged copy never brings an older view back.  Copies
+ * that are both valid but of different volumes or replicas, or differ at the
+ * same generation, are refused.  So is any copy beside one that is undamaged
+ * and has an unknown version or an impossible value: that one may be newer.
+ *
+ * Return: the index of the copy chosen (0 or 1), -ENODATA (neither has our
+ * magic), -EBADMSG (ours, both damaged), -EPROTONOSUPPORT, -EINVAL,
+ * -EUCLEAN (the two contradict each other).
+ */
+int pb_super_pick(const struct pb_disk_super disk[PB_DISK_SLOTS],
+		  struct pb_super *super, const char **why);
+
+/**
+ * pb_disk_internal_sectors() - size of a metadata area at the end of a device
+ * @dev_sectors: size of the data device
+ *
+ * 4 MiB plus 1/32768 of the device, rounded up to 1 MiB.  The area starts at
+ * the device's size less this, rounded down to 1 MiB; what is before it is
+ * the volume's at most.
+ *
+ * Return: the area's size in sectors, or 0 if the device is too small
+ * (less than 8 MiB).
+ */
+u64 pb_disk_internal_sectors(u64 dev_sectors);
+
+/**
+ * pb_disk_internal_start() - first sector of such an area
+ * @dev_sectors: size of the data device
+ *
+ * Return: the sector, or 0 if the device is too small.
+ */
+u64 pb_disk_internal_start(u64 dev_sectors);
+
+#endif /* PB_SUPER_H */

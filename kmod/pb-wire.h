@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The wire format: what two members of a view say to each other.
+ *
+ * A connection carries messages in both directions.  Each is a header of 64
+ * bytes, followed by @data_len bytes for a hello and a write and by nothing
+ * for the rest.  The first message each way is a hello; nothing else may be
+ * sent before the peer's hello has been accepted.  All integers are
+ * little-endian.  See Documentation/protocol.rst for the conversation.
+ */
+#ifndef PB_WIRE_H
+#define PB_WIRE_H
+
+#include <linux/types.h>
+
+#define PB_WIRE_MAGIC		0x31574250	/* "PBW1" */
+#define PB_WIRE_VERSION_MIN	1
+#define PB_WIRE_VERSION_MAX	1
+
+#define PB_WIRE_PORT		7780		/* default of pbctl */
+
+/* Largest payload of a write: what one bio of 256 pages can carry. */
+#define PB_WIRE_MAX_DATA	(1U << 20)
+/* Largest range of one write-zeroes message, in sectors (128 MiB). */
+#define PB_WIRE_MAX_ZEROES	(1U << 18)
+
+/**
+ * enum pb_wire_type - what a message is
+ * @PB_WIRE_HELLO: first message each way; payload struct pb_wire_hello
+ * @PB_WIRE_BYE: last message; @status says why the connection ends
+ * @PB_WIRE_KEEPALIVE: nothing to say, still here
+ * @PB_WIRE_WRITE: downstream: store the payload at @sector
+ * @PB_WIRE_FLUSH: downstream: flush the disk; covers all that was acked
+ * @PB_WIRE_ZEROES: downstream: zero @count sectors from @sector
+ * @PB_WIRE_ACK: upstream: @count messages from @seq on are done
+ */
+enum pb_wire_type {
+	PB_WIRE_HELLO		= 1,
+	PB_WIRE_BYE		= 2,
+	PB_WIRE_KEEPALIVE	= 3,
+	PB_WIRE_WRITE		= 4,
+	PB_WIRE_FLUSH		= 5,
+	PB_WIRE_ZEROES		= 6,
+	PB_WIRE_ACK		= 7,
+};
+
+/* Flags of a message. */
+#define PB_WIRE_FUA		0x01	/* write, zeroes: durable before the ack */
+#define PB_WIRE_PREFLUSH	0x02	/* write: flush the disk first */
+#define PB_WIRE_NOUNMAP		0x04	/* zeroes: keep the blocks allocated */
+
+/**
+ * struct pb_wire_hdr - head of every message
+ * @magic: PB_WIRE_MAGIC
+ * @type: enum pb_wire_type
+ * @flags: PB_WIRE_*, 0 where the type has none
+ * @from: the sender's index among the members of the view
+ * @reserved: zero
+ * @view: number of the view that the message belongs to
+ * @seq: write, flush, zeroes: consecutive from 1 in a stream; ack: first acked
+ * @sector: write, zeroes: where, in sectors of 512 bytes
+ * @count: write, zeroes: sectors; ack: messages acked
+ * @data_len: bytes that follow this header
+ * @stamp: the sender's boot time in ns when it sent this
+ * @echo: the latest @stamp the sender has seen from its peer, 0 if none
+ * @status: bye: enum pb_bye; else zero
+ * @crc: crc32c of the 60 bytes before it
+ */
+struct pb_wire_hdr {
+	__le32	magic;
+	__u8	type;
+	__u8	flags;
+	__u8	from;
+	__u8	reserved;
+	__le64	view;
+	__le64	seq;
+	__le64	sector;
+	__le32	count;
+	__le32	data_len;
+	__le64	stamp;
+	__le64	echo;
+	__le32	status;
+	__le32	crc;
+};
+
+/**
+ * struct pb_wire_hello - payload of a hello
+ * @version_min: oldest protocol the sender speaks
+ * @version_max: newest protocol the sender speaks
+ * @features: features wanted, none defined yet: zero
+ * @volume: UUID of the volume
+ * @replica: UUID of the sending replica
+ * @view_digest: crc32c over the sender's view record
+ * @block_size: logical block size of the volume, bytes
+ * @data_sectors: size of the volume
+ * @incarnation: of the sender: new each time its device is set up, never 0
+ * @peer_incarnation: of the receiver, as the sender remembers it from this
+ *	view; 0 if it does not
+ * @recv_seq: last sequence number received from that incarnation, all before
+ *	it received as well
+ * @first_unacked: lowest sequence number the sender still wants an ack for
+ * @max_data: largest write payload the sender takes, bytes
+ * @timeout_ms: the sender gives the peer up after this much silence
+ * @min_block_size: smallest block the sender's disk can write, bytes
+ * @reserved: zero
+ * @crc: crc32c of all before it
+ */
+struct pb_wire_hello {
+	__le32	version_min;
+	__le32	version_max;
+	__le64	features;
+	__u8	volume[16];
+	__u8	replica[16];
+	__le32	view_digest;
+	__le32	block_size;
+	__le64	data_sectors;
+	__le64	incarnation;
+	__le64	peer_incarnation;
+	__le64	recv_seq;
+	__le64	first_unacked;
+	__le32	max_data;
+	__le32	timeout_ms;
+	__le32	min_block_size;
+	__u8	reserved[16];
+	__le32	crc;
+};
+
+/**
+ * enum pb_bye - why a connection ends or is refused
+ */
+enum pb_bye {
+	PB_BYE_NONE		= 0,	/* no bye was said: the connection broke */
+	PB_BYE_DISCONNECT	= 1,	/* an operator or daemon asked for it */
+	PB_BYE_REMOVED		= 2,	/* the device is being removed */
+	PB_BYE_VIEW_CHANGE	= 3,	/* the sender moves to another view */
+	PB_BYE_REPLACED		= 4,	/* a newer connection takes over */
+	PB_BYE_SILENT		= 5,	/* nothing heard within the time-out */
+	PB_BYE_PROTOCOL		= 6,	/* ill-formed or unexpected message */
+	PB_BYE_VERSION		= 7,	/* no common protocol version */
+	PB_BYE_VOLUME		= 8,	/* another volume */
+	PB_BYE_VIEW_OLD		= 9,	/* the receiver's view is older than the sender's */
+	PB_BYE_VIEW_NEW		= 10,	/* the receiver's view is newer than the sender's */
+	PB_BYE_VIEW_DIFFERS	= 11,	/* same number, other members */
+	PB_BYE_NOT_NEIGHBOUR	= 12,	/* the receiver is not next to the sender */
+	PB_BYE_SIZE		= 13,	/* the volumes differ in size */
+	PB_BYE_BLOCK_SIZE	= 14,	/* block sizes do not fit */
+	PB_BYE_LIMITS		= 15,	/* other limits do not fit */
+	PB_BYE_FEATURES		= 16,	/* a feature is not understood */
+	PB_BYE_RESTARTED	= 17,	/* the stream cannot go on: a member lost it */
+	PB_BYE_DISK_FAILED	= 18,	/* the sender's data device failed */
+	PB_BYE_DIVERGED		= 19,	/* writes failed that the peer lacks */
+	PB_BYE_UNCONFIRMED	= 20,	/* the sender has no confirmed view */
+	PB_BYE_NR
+};
+
+#endif /* PB_WIRE_H */

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * dm-pb: the control device /dev/dm-pb-control.
+ *
+ * dmsetup(8) creates and removes a volume's device; everything else goes
+ * through the ioctls and the event stream described here.  Every structure
+ * has a fixed size on every architecture, is read and written whole, and has
+ * reserved fields that must be zero on the way in and are zero on the way
+ * out.  A caller names a volume by the device number of its dm device.
+ *
+ * All ioctls need CAP_SYS_ADMIN.  An ioctl that fails changes nothing and,
+ * where its argument has a @reason field, fills it with one line for a person.
+ */
+#ifndef _UAPI_LINUX_DM_PB_H
+#define _UAPI_LINUX_DM_PB_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define PB_CONTROL_NAME		"dm-pb-control"
+#define PB_API_VERSION		1
+
+#define PB_UUID_LEN		16
+#define PB_NAME_LEN		32
+#define PB_REASON_LEN		128
+#define PB_MAX_MEMBERS		8
+#define PB_MAX_LIST		64
+#define PB_COUNTER_ROOM		64
+
+/* Features of the module, reported by PB_IOC_INFO. */
+#define PB_FEATURE_VIEWS	(1ULL << 0)	/* numbered views, two members */
+
+/**
+ * enum pb_role - what this replica does in its current view
+ * @PB_ROLE_UNCONFIRMED: set up, but nobody has said yet which view is current;
+ *	every bio and every peer is refused
+ * @PB_ROLE_IDLE: has no place in the current view
+ * @PB_ROLE_BACKUP: a member behind the primary
+ * @PB_ROLE_PRIMARY: the head of the view; the only role that serves bios
+ * @PB_ROLE_FAILED: its metadata device failed; stopped until set up again
+ */
+enum pb_role {
+	PB_ROLE_UNCONFIRMED	= 0,
+	PB_ROLE_IDLE		= 1,
+	PB_ROLE_BACKUP		= 2,
+	PB_ROLE_PRIMARY		= 3,
+	PB_ROLE_FAILED		= 4,
+};
+
+/**
+ * enum pb_replica_state - what this replica's data is worth (durable)
+ * @PB_REPLICA_BLANK: never held the volume's data
+ * @PB_REPLICA_STALE: held it once, has missed writes since
+ * @PB_REPLICA_SYNCING: being brought up to date
+ * @PB_REPLICA_SYNCED: holds every acknowledged write
+ */
+enum pb_replica_state {
+	PB_REPLICA_BLANK	= 0,
+	PB_REPLICA_STALE	= 1,
+	PB_REPLICA_SYNCING	= 2,
+	PB_REPLICA_SYNCED	= 3,
+};
+
+/* Flags of a member. */
+#define PB_MEMBER_SYNCED	(1U << 0)	/* holds every acknowledged write */
+#define PB_MEMBER_FLAGS		PB_MEMBER_SYNCED
+
+/**
+ * struct pb_member - one member of a view
+ * @replica: the replica's UUID, never all zero
+ * @name: the node's name for people, NUL-terminated, may be empty
+ * @flags: PB_MEMBER_*
+ * @reserved: zero
+ */
+struct pb_member {
+	__u8	replica[PB_UUID_LEN];
+	char	name[PB_NAME_LEN];
+	__u32	flags;
+	__u32	reserved[3];
+};
+
+/**
+ * struct pb_view - a view: who holds the volume, in which order
+ * @number: 1 and up; 0 means no view yet
+ * @nr_members: 1 to PB_MAX_MEMBERS (0 only with @number 0)
+ * @reserved: zero
+ * @members: member 0 is the primary, each forwards to the next; entries from
+ *	@nr_members on are zero
+ */
+struct pb_view {
+	__u64			number;
+	__u32			nr_members;
+	__u32			reserved;
+	struct pb_member	members[PB_MAX_MEMBERS];
+};
+
+/**
+ * struct pb_ioc_dev - names a volume's device; the head of most arguments
+ * @major: of the dm device
+ * @minor: of the dm device
+ */
+struct pb_ioc_dev {
+	__u32	major;
+	__u32	minor;
+};
+
+/**
+ * struct pb_ioc_info - PB_IOC_INFO: what this module speaks (all out)
+ * @api_version: PB_API_VERSION of the module
+ * @max_members: members that a view may have today
+ * @features: PB_FEATURE_*
+ * @wire_min: oldest wire protocol understood
+ * @wire_max: newest wire protocol understood
+ * @meta_version: version of the superblock
+ * @reserved0: zero
+ * @version: the module's version, NUL-terminated
+ * @reserved: zero
+ */
+struct pb_ioc_info {
+	__u32	api_version;
+	__u32	max_members;
+	__u64	features;
+	__u32	wire_min;
+	__u32	wire_max;
+	__u32	meta_version;
+	__u32	reserved0;
+	char	version[PB_NAME_LEN];
+	__u64	reserved[8];
+};
+
+/**
+ * struct pb_ioc_list - PB_IOC_LIST: the volumes set up on this node
+ * @start: in: how many to skip; at most 2^31-1
+ * @nr: out: entries filled in @devs
+ * @total: out: volumes set up now
+ * @reserved: zero
+ * @devs: out: their devices
+ */
+struct pb_ioc_list {
+	__u32			start;
+	__u32			nr;
+	__u32			total;
+	__u32			reserved;
+	struct pb_ioc_dev	devs[PB_MAX_LIST];
+};
+
+/* Flags of struct pb_ioc_view. */
+/*
+ * Take the view although this replica cannot prove that it was a synced member
+ * of the view before.  Acknowledged writes may be lost.  The superblock keeps
+ * a record of it.
+ */
+#define PB_VIEW_FORCE_DATA_MAY_BE_LOST	(1U << 0)
+#define PB_VIEW_FLAGS			PB_VIEW_FORCE_DATA_MAY_BE_LOST
+
+/**
+ * struct pb_ioc_view - PB_IOC_SET_VIEW: move into a view, or confirm it
+ * @dev: the volume
+ * @flags: PB_VIEW_*
+ * @reserved: zero
+ * @view: the view
+ * @reason: out: why not
+ *
+ * A view with a higher number replaces the current one: connections are
+ * closed, the view is made durable, and bios that waited go on under it.  The
+ * current number with the same members confirms the view after a restart.
+ *
+ * Errors: EINVAL (malformed), ENOTUNIQ (a member twice), ESTALE (older than
+ * the current view), EEXIST (same number, other members), EPERM (this replica
+ * would serve without having been a synced member of the view before), EUCLEAN
+ * (this replica is called synced and is not), EOPNOTSUPP (more members than
+ * this module carries), ENODEV, EIO (metadata; the replica has stopped),
+ * EINTR.
+ */
+struct pb_ioc_view {
+	struct pb_ioc_dev	dev;
+	__u32			flags;
+	__u32			reserved;
+	struct pb_view		view;
+	char			reason[PB_REASON_LEN];
+};
+
+#define PB_KEEPALIVE_MS_MIN	10
+#define PB_KEEPALIVE_MS_MAX	60000
+#define PB_TIMEOUT_MS_MAX	600000
+
+/**
+ * struct pb_ioc_connect - PB_IOC_CONNECT: hand a connected socket over
+ * @dev: the volume
+ * @fd: a connected TCP socket; the module keeps a reference, the caller may
+ *	close it
+ * @flags: zero
+ * @keepalive_ms: send something at least this often; 0 for the default (100)
+ * @timeout_ms: a peer silent for longer is unreachable; 0 for the default
+ *	(2000), else at least twice @keepalive_ms
+ * @peer: the replica at the other end; all zero for the only neighbour
+ * @reserved: zero
+ * @reason: out: why not
+ *
+ * Returns once the socket is taken over.  The hello that follows may still be
+ * refused: see the events and struct pb_link.  An older connection to the same
+ * neighbour is closed first.
+ *
+ * Errors: EINVAL, EBADF, ENOTSOCK, EPROTONOSUPPORT (not TCP), ENOTCONN (the
+ * socket is not connected), EBUSY (the socket is in use by a volume), ENOLINK (this replica has no
+ * neighbour in its view), EDESTADDRREQ (two neighbours, @peer needed), ENXIO
+ * (@peer is not a neighbour), ENODEV.
+ */
+struct pb_ioc_connect {
+	struct pb_ioc_dev	dev;
+	__s32			fd;
+	__u32			flags;
+	__u32			keepalive_ms;
+	__u32			timeout_ms;
+	__u8			peer[PB_UUID_LEN];
+	__u64			reserved[2];
+	char			reason[PB_REASON_LEN];
+};
+
+/**
+ * struct pb_ioc_disconnect - PB_IOC_DISCONNECT: close a connection
+ * @dev: the volume
+ * @flags: zero
+ * @reserved: zero
+ * @peer: the replica at the other end; all zero for every connection
+ * @reason: out: why not
+ *
+ * Errors: EINVAL, ENOTCONN (there is none), ENODEV.
+ */
+struct pb_ioc_disconnect {
+	struct pb_ioc_dev	dev;
+	__u32			flags;
+	__u32			reserved;
+	__u8			peer[PB_UUID_LEN];
+	char			reason[PB_REASON_LEN];
+};
+
+/**
+ * enum pb_policy - what becomes of writes that the backup cannot be sent
+ * @PB_POLICY_WAIT: they wait for the backup or for a new view (default)
+ * @PB_POLICY_ERROR: they fail; none is ever acknowledged without the backup
+ */
+enum pb_policy {
+	PB_POLICY_WAIT	= 0,
+	PB_POLICY_ERROR	= 1,
+};
+
+/**
+ * struct pb_ioc_policy - PB_IOC_SET_POLICY: wait or fail while unreachable
+ * @dev: the volume
+ * @policy: enum pb_policy; not kept across a restart
+ * @reserved: zero
+ * @reason: out: why not
+ *
+ * Errors: EINVAL, ENODEV.
+ */
+struct pb_ioc_policy {
+	struct pb_ioc_dev	dev;
+	__u32			policy;
+	__u32			reserved;
+	char			reason[PB_REASON_LEN];
+};
+
+/**
+ * enum pb_link_state - a connection to a neighbour
+ * @PB_LINK_NONE: no connection
+ * @PB_LINK_HELLO: socket handed in, waiting for the peer's hello
+ * @PB_LINK_UP: both agreed; carries the view's messages
+ * @PB_LINK_CLOSING: being torn down
+ */
+enum pb_link_state {
+	PB_LINK_NONE	= 0,
+	PB_LINK_HELLO	= 1,
+	PB_LINK_UP	= 2,
+	PB_LINK_CLOSING	= 3,
+};
+
+/**
+ * struct pb_link - one neighbour, as PB_IOC_STATUS shows it
+ * @state: enum pb_link_state
+ * @silent_ms: time since the last byte from the peer; 0 without a connection
+ * @peer: the neighbour's replica UUID; zero if there is no neighbour here
+ * @name: its node name
+ * @sent_seq: last sequence number sent on (downstream) or received (upstream)
+ * @unacked: messages sent and not acked (downstream) or received and not
+ *	yet applied (upstream)
+ * @connects: connections that came up since the view began
+ * @reason: why the last connection ended or was refused; empty if none did
+ */
+struct pb_link {
+	__u32	state;
+	__u32	silent_ms;
+	__u8	peer[PB_UUID_LEN];
+	char	name[PB_NAME_LEN];
+	__u64	sent_seq;
+	__u64	unacked;
+	__u64	connects;
+	char	reason[PB_REASON_LEN];
+};
+
+/**
+ * enum pb_counter - index into @counters of struct pb_ioc_status
+ *
+ * All count since the device was set up.  Bytes are payload bytes.
+ */
+enum pb_counter {
+	PB_CNT_READS,			/* read bios from above */
+	PB_CNT_READ_BYTES,
+	PB_CNT_WRITES,			/* write bios from above */
+	PB_CNT_WRITE_BYTES,
+	PB_CNT_FLUSHES,			/* flush bios from above */
+	PB_CNT_ZEROES,			/* discard, write-zeroes bios from above */
+	PB_CNT_REFUSED_BIOS,		/* bios refused: not primary */
+	PB_CNT_OVERLAP_WAITS,		/* bios that waited for an overlapping write */
+	PB_CNT_LINK_WAITS,		/* bios that waited for a connection or a view */
+	PB_CNT_FAILED_BIOS,		/* bios failed by the policy or a view */
+	PB_CNT_TX_MESSAGES,		/* messages put on a socket */
+	PB_CNT_TX_BYTES,
+	PB_CNT_TX_SENDS,		/* calls of sendmsg */
+	PB_CNT_TX_FULL,			/* sends cut short by a full socket */
+	PB_CNT_TX_HANDOVERS,		/* sends finished by the worker */
+	PB_CNT_RESENT,			/* messages sent again after a reconnection */
+	PB_CNT_RX_MESSAGES,		/* messages taken from a socket */
+	PB_CNT_RX_BYTES,
+	PB_CNT_RX_CALLS,		/* calls of recvmsg */
+	PB_CNT_RX_REFUSED,		/* messages and hellos refused */
+	PB_CNT_RX_THROTTLED,		/* receiving paused by the memory bound */
+	PB_CNT_ACKS_TX,			/* ack messages sent */
+	PB_CNT_ACKED_TX,		/* messages that those acked */
+	PB_CNT_ACKS_RX,			/* ack messages received */
+	PB_CNT_ACKED_RX,		/* messages that those acked */
+	PB_CNT_APPLIED_WRITES,		/* writes applied for the predecessor */
+	PB_CNT_APPLIED_BYTES,
+	PB_CNT_APPLIED_FLUSHES,
+	PB_CNT_APPLIED_ZEROES,
+	PB_CNT_KEEPALIVES_TX,
+	PB_CNT_META_WRITES,		/* blocks written to the metadata device */
+	PB_CNT_LOCAL_ERRORS,		/* bios that the data device failed */
+	PB_CNT_NR
+};
+
+/* Flags of struct pb_ioc_status. */
+#define PB_STATUS_CRASHED	(1U << 0)	/* was not removed in order last time */
+#define PB_STATUS_DIVERGED	(1U << 1)	/* failed writes here that the backup lacks */
+#define PB_STATUS_DISK_FAILED	(1U << 2)	/* the data device failed a write */
+#define PB_STATUS_CHANGING	(1U << 3)	/* a view change is under way */
+#define PB_STATUS_FORCED	(1U << 4)	/* a view was forced, data may be lost */
+#define PB_STATUS_META_FAILED	(1U << 5)	/* the metadata device failed */
+
+/**
+ * struct pb_ioc_status - PB_IOC_STATUS: everything about one volume (out)
+ * @dev: in: the volume
+ * @role: enum pb_role
+ * @replica_state: enum pb_replica_state
+ * @flags: PB_STATUS_*
+ * @policy: enum pb_policy
+ * @volume: the volume's UUID
+ * @replica: this replica's UUID
+ * @name: the volume's name for people
+ * @data_sectors: the volume's size in sectors of 512 bytes
+ * @block_size: the volume's logical block size in bytes
+ * @oldest_wait_ms: age of the oldest write not yet completed; 0 if none
+ * @incarnation: new each time the device is set up
+ * @in_flight: writes, flushes under way
+ * @held: bios waiting for a connection, a view or an overlapping write
+ * @applying: messages of the predecessor being applied
+ * @forced_view: number of the last forced view, 0 if none
+ * @view: the current view (number 0 if none)
+ * @upstream: the connection to the predecessor
+ * @downstream: the connection to the successor
+ * @counters: by enum pb_counter
+ * @reserved: zero
+ * @reason: out: why not
+ *
+ * Errors: EINVAL (reserved not zero), ENODEV.
+ */
+struct pb_ioc_status {
+	struct pb_ioc_dev	dev;
+	__u32			role;
+	__u32			replica_state;
+	__u32			flags;
+	__u32			policy;
+	__u8			volume[PB_UUID_LEN];
+	__u8			replica[PB_UUID_LEN];
+	char			name[PB_NAME_LEN];
+	__u64			data_sectors;
+	__u32			block_size;
+	__u32			oldest_wait_ms;
+	__u64			incarnation;
+	__u64			in_flight;
+	__u64			held;
+	__u64			applying;
+	__u64			forced_view;
+	struct pb_view		view;
+	struct pb_link		upstream;
+	struct pb_link		downstream;
+	__u64			counters[PB_COUNTER_ROOM];
+	__u64			reserved[16];
+	char			reason[PB_REASON_LEN];
+};
+
+#define PB_IOC_MAGIC		0xdb
+#define PB_IOC_INFO		_IOR(PB_IOC_MAGIC, 0, struct pb_ioc_info)
+#define PB_IOC_LIST		_IOWR(PB_IOC_MAGIC, 1, struct pb_ioc_list)
+#define PB_IOC_STATUS		_IOWR(PB_IOC_MAGIC, 2, struct pb_ioc_status)
+#define PB_IOC_SET_VIEW		_IOWR(PB_IOC_MAGIC, 3, struct pb_ioc_view)
+#define PB_IOC_CONNECT		_IOWR(PB_IOC_MAGIC, 4, struct pb_ioc_connect)
+#define PB_IOC_DISCONNECT	_IOWR(PB_IOC_MAGIC, 5, struct pb_ioc_disconnect)
+#define PB_IOC_SET_POLICY	_IOWR(PB_IOC_MAGIC, 6, struct pb_ioc_policy)
+
+/**
+ * enum pb_event_type - what happened
+ * @PB_EVENT_CREATED: a volume's device was set up
+ * @PB_EVENT_REMOVED: a volume's device went away
+ * @PB_EVENT_VIEW: a view took effect
+ * @PB_EVENT_LINK_UP: a connection came up
+ * @PB_EVENT_LINK_DOWN: a connection that was up ended; text says why
+ * @PB_EVENT_LINK_REFUSED: a hello was refused, by us or by the peer
+ * @PB_EVENT_PEER_SILENT: nothing heard from the peer within its time-out
+ * @PB_EVENT_NEWER_VIEW: the peer is in a newer view than we are
+ * @PB_EVENT_DISK_ERROR: the data device failed; error is the errno
+ * @PB_EVENT_META_ERROR: the metadata device failed; the replica has stopped
+ * @PB_EVENT_PEER_DISK_ERROR: the peer's data device failed
+ * @PB_EVENT_POLICY: the policy was changed
+ */
+enum pb_event_type {
+	PB_EVENT_CREATED		= 1,
+	PB_EVENT_REMOVED		= 2,
+	PB_EVENT_VIEW			= 3,
+	PB_EVENT_LINK_UP		= 4,
+	PB_EVENT_LINK_DOWN		= 5,
+	PB_EVENT_LINK_REFUSED		= 6,
+	PB_EVENT_PEER_SILENT		= 7,
+	PB_EVENT_NEWER_VIEW		= 8,
+	PB_EVENT_DISK_ERROR		= 9,
+	PB_EVENT_META_ERROR		= 10,
+	PB_EVENT_PEER_DISK_ERROR	= 11,
+	PB_EVENT_POLICY			= 12,
+};
+
+/**
+ * struct pb_event - what read() on the control device returns, whole ones only
+ * @seq: numbers every event of this module from 1
+ * @time_ns: CLOCK_REALTIME
+ * @type: enum pb_event_type
+ * @error: a positive errno, or 0
+ * @dev: the volume's device
+ * @volume: its UUID
+ * @peer: the other replica's UUID, or zero
+ * @view: the view number at the time
+ * @lost: events dropped before this one because the reader was too slow
+ * @reserved: zero
+ * @text: one line for a person, NUL-terminated
+ *
+ * A file that was opened on the control device sees the events from its
+ * opening on.  read() blocks unless O_NONBLOCK, and fails with EINVAL when the
+ * buffer is too small for one event; poll() says when there is one.
+ */
+struct pb_event {
+	__u64			seq;
+	__u64			time_ns;
+	__u32			type;
+	__u32			error;
+	struct pb_ioc_dev	dev;
+	__u8			volume[PB_UUID_LEN];
+	__u8			peer[PB_UUID_LEN];
+	__u64			view;
+	__u32			lost;
+	__u32			reserved;
+	char			text[PB_REASON_LEN];
+};
+
+#endif /* _UAPI_LINUX_DM_PB_H */

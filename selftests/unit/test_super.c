@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of pb-super.c: each rule, each flipped byte, each torn update.
+ */
+#include "pb-super.h"
+#include "pb-view.h"
+#include "tap.h"
+
+#define SECTORS		(PB_DISK_BLOCK / 512)
+
+static const char *why;
+
+static struct pb_super sample(u64 generation)
+{
+	struct pb_super super = {
+		.generation = generation,
+		.name = "mail",
+		.data_sectors = 1 << 21,
+		.block_size = 4096,
+		.flags = PB_DISK_ACTIVE,
+		.incarnation = 0x1122334455667788,
+		.replica_state = PB_REPLICA_SYNCED,
+		.view = { .number = 40 + generation, .nr_members = 2 },
+		.forced_view = 3,
+		.forced_time = 1700000000,
+	};
+	u32 i;
+
+	memset(super.volume, 0xaa, PB_UUID_LEN);
+	memset(super.replica, 0xbb, PB_UUID_LEN);
+	for (i = 0; i < 2; i++) {
+		memset(super.view.members[i].replica, 0xbb + i, PB_UUID_LEN);
+		memcpy(super.view.members[i].name, "node", 5);
+		super.view.members[i].flags = PB_MEMBER_SYNCED;
+	}
+	return super;
+}
+
+static bool same(const struct pb_super *a, const struct pb_super *b)
+{
+	return a->generation == b->generation &&
+	       !memcmp(a->volume, b->volume, PB_UUID_LEN) &&
+	       !memcmp(a->replica, b->replica, PB_UUID_LEN) &&
+	       !memcmp(a->name, b->name, PB_NAME_LEN) &&
+	       a->data_sectors == b->data_sectors &&
+	       a->block_size == b->block_size && a->flags == b->flags &&
+	       a->incarnation == b->incarnation &&
+	       a->replica_state == b->replica_state &&
+	       !memcmp(&a->view, &b->view, sizeof(a->view)) &&
+	       a->forced_view == b->forced_view &&
+	       a->forced_time == b->forced_time;
+}
+
+static bool untouched(const struct pb_super *super)
+{
+	const u8 *byte = (const u8 *)super;
+	size_t i;
+
+	for (i = 0; i < sizeof(*super); i++)
+		if (byte[i] != 0x5a)
+			return false;
+	return true;
+}
+
+static int unpack(const struct pb_disk_super *disk, struct pb_super *super)
+{
+	int ret;
+
+	memset(super, 0x5a, sizeof(*super));
+	why = NULL;
+	ret = pb_super_unpack(disk, super, &why);
+	if (ret && (!why || !untouched(super)))
+		ok(false, "a refusal gives a reason and no superblock");
+	return ret;
+}
+
+static int pick(const struct pb_disk_super disk[2], struct pb_super *super)
+{
+	int ret;
+
+	memset(super, 0x5a, sizeof(*super));
+	why = NULL;
+	ret = pb_super_pick(disk, super, &why);
+	if (ret < 0 && (!why || !untouched(super)))
+		ok(false, "a refusal gives a reason and no superblock");
+	return ret;
+}
+
+/* Bit by bit, with the field taken as zero. */
+static void seal(struct pb_disk_super *disk)
+{
+	const u8 *byte = (const u8 *)disk;
+	u32 crc = ~0U, i, k;
+
+	disk->crc = 0;
+	for (i = 0; i < sizeof(*disk); i++) {
+		crc ^= byte[i];
+		for (k = 0; k < 8; k++)
+			crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	disk->crc = cpu_to_le32(~crc);
+}
+
+static void refused(struct pb_disk_super *disk, int err, const char *text)
+{
+	struct pb_super super;
+
+	seal(disk);
+	is(unpack(disk, &super), err, text);
+}
+
+static void refused_super(const struct pb_super *super, const char *text)
+{
+	struct pb_disk_super disk;
+
+	pb_super_pack(super, &disk);
+	refused(&disk, -EINVAL, text);
+}
+
+static void test_round_trip(void)
+{
+	struct pb_disk_super disk, twin;
+	struct pb_super super = sample(7), got;
+
+	memset(&disk, 0xff, sizeof(disk));
+	pb_super_pack(&super, &disk);
+	twin = disk;
+	seal(&twin);
+	ok(!memcmp(&disk, &twin, sizeof(disk)), "pack: the crc");
+	ok(pb_all_zero(disk.reserved, sizeof(disk.reserved)),
+	   "pack: padding zero");
+	is(unpack(&disk, &got), 0, "unpack");
+	ok(same(&super, &got), "all fields come back");
+	super.view = (struct pb_view) { 0 };
+	super.name[0] = 0;
+	memset(super.name, 0, sizeof(super.name));
+	super.forced_view = 0;
+	super.forced_time = 0;
+	super.flags = 0;
+	pb_super_pack(&super, &disk);
+	is(unpack(&disk, &got), 0, "unpack without a view");
+	ok(same(&super, &got), "all fields come back, no view");
+}
+
+static void test_layout(void)
+{
+	struct pb_super super = sample(7);
+	struct pb_disk_super disk;
+	const u8 *byte = (const u8 *)&disk;
+
+	pb_super_pack(&super, &disk);
+	ok(!memcmp(byte, "DPBSSB01\1\0\0\0", 12), "magic and version");
+	ok(!memcmp(byte + 16, "\7\0\0\0\0\0\0\0", 8), "generation at 16");
+	ok(byte[24] == 0xaa && byte[40] == 0xbb, "UUIDs at 24 and 40");
+	ok(!memcmp(byte + 56, "mail", 5), "name at 56");
+	ok(!memcmp(byte + 88, "\0\0\x20\0\0\0\0\0", 8), "size at 88");
+	ok(!memcmp(byte + 96, "\0\x10\0\0\1\0\0\0", 8),
+	   "block size at 96, flags at 100");
+	ok(!memcmp(byte + 104, "\x88\x77\x66\x55\x44\x33\x22\x11", 8),
+	   "incarnation at 104");
+	ok(!memcmp(byte + 112, "\x2f\0\0\0\0\0\0\0\2\0\0\0\3\0\0\0", 16),
+	   "view, members, state at 112");
+	ok(byte[128] == 0xbb && byte[192] == 0xbc && byte[240] == 1,
+	   "members at 128");
+	ok(!memcmp(byte + 640, "\3\0\0\0\0\0\0\0", 8), "forced view at 640");
+}
+
+static void test_head(void)
+{
+	struct pb_super super = sample(7);
+	struct pb_disk_super good, d;
+
+	pb_super_pack(&super, &good);
+	memset(&d, 0, sizeof(d));
+	is(unpack(&d, &super), -ENODATA, "a block of zeroes");
+	d = good;
+	d.magic ^= cpu_to_le64(1);
+	refused(&d, -ENODATA, "another magic");
+	d = good;
+	d.crc ^= cpu_to_le32(1);
+	is(unpack(&d, &super), -EBADMSG, "a wrong crc");
+	d = good;
+	d.version = cpu_to_le32(2);
+	is(unpack(&d, &super), -EBADMSG, "a wrong crc comes before a version");
+	refused(&d, -EPROTONOSUPPORT, "a newer version");
+	d.version = 0;
+	refused(&d, -EPROTONOSUPPORT, "version 0");
+	d.version = cpu_to_le32(2);
+	d.generation = 0;
+	refused(&d, -EPROTONOSUPPORT, "a version comes before its fields");
+}
+
+static void test_fields(void)
+{
+	const struct pb_super good = sample(7);
+	struct pb_super s = good;
+	u32 size, bad = 0;
+
+	s.generation = 0;
+	refused_super(&s, "zero generation");
+	s = good;
+	s.incarnation = 0;
+	refused_super(&s, "zero incarnation");
+	s = good;
+	memset(s.volume, 0, PB_UUID_LEN);
+	refused_super(&s, "zero volume");
+	s = good;
+	memset(s.replica, 0, PB_UUID_LEN);
+	refused_super(&s, "zero replica");
+	s = good;
+	memset(s.name, 'x', PB_NAME_LEN);
+	refused_super(&s, "a name without its NUL");
+	s.name[0] = '\x1b';
+	s.name[1] = 0;
+	refused_super(&s, "a name that is not printable");
+	s = good;
+	s.data_sectors = 0;
+	refused_super(&s, "zero size");
+	for (size = 1; size < 8; size++) {
+		s.data_sectors = (1 << 21) + size;
+		refused_super(&s, "a size that is no multiple of a block");
+	}
+	for (size = 0; size <= 1 << 17; size++) {
+		struct pb_disk_super disk;
+		struct pb_super got;
+		bool legal = size == 512 || size == 1024 || size == 2048 ||
+			     size == 4096;
+
+		/* All of them would take long and are alike. */
+		if (size > 1025 && (size & (size - 1)) && size % 509)
+			continue;
+		s = good;
+		s.block_size = size;
+		pb_super_pack(&s, &disk);
+		bad += unpack(&disk, &got) != (legal ? 0 : -EINVAL);
+	}
+	is(bad, 0, "exactly the four block sizes");
+}
+
+static void test_status(void)
+{
+	const struct pb_super good = sample(7);
+	struct pb_super s = good;
+	struct pb_disk_super disk;
+	u32 i, bad;
+
+	for (i = 1, bad = 0; i < 32; i++) {
+		s.flags = 1U << i;
+		pb_super_pack(&s, &disk);
+		bad += unpack(&disk, &s) != -EINVAL;
+		s = good;
+	}
+	is(bad, 0, "each unknown flag");
+	for (i = 0, bad = 0; i < 4; i++) {
+		s.replica_state = i;
+		pb_super_pack(&s, &disk);
+		bad += unpack(&disk, &s) != 0;
+	}
+	is(bad, 0, "each state");
+	s = good;
+	s.replica_state = 4;
+	refused_super(&s, "an unknown state");
+	s.replica_state = U32_MAX;
+	refused_super(&s, "state 4294967295");
+	pb_super_pack(&good, &disk);
+	for (i = 0, bad = 0; i < sizeof(disk.reserved); i += 7) {
+		disk.reserved[i] = 1;
+		seal(&disk);
+		bad += unpack(&disk, &s) != -EINVAL;
+		disk.reserved[i] = 0;
+	}
+	is(bad, 0, "reserved bytes not zero");
+	disk.reserved[sizeof(disk.reserved) - 1] = 1;
+	refused(&disk, -EINVAL, "the last reserved byte not zero");
+}
+
+static void test_view(void)
+{
+	struct pb_super super = sample(7);
+	struct pb_disk_super good, d;
+
+	pb_super_pack(&super, &good);
+	d = good;
+	d.nr_members = cpu_to_le32(9);
+	refused(&d, -EINVAL, "9 members");
+	d.nr_members = cpu_to_le32(U32_MAX);
+	refused(&d, -EINVAL, "4294967295 members");
+	d.nr_members = 0;
+	refused(&d, -EINVAL, "a view without members");
+	d.nr_members = cpu_to_le32(1);
+	refused(&d, -EINVAL, "an unused entry not zero");
+	d = good;
+	d.view_number = 0;
+	refused(&d, -EINVAL, "members without a view");
+	d.nr_members = 0;
+	refused(&d, -EINVAL, "entries without a view");
+	memset(d.members, 0, sizeof(d.members));
+	refused(&d, 0, "no view at all");
+	d.nr_members = cpu_to_le32(1);
+	refused(&d, -EINVAL, "a count without a view");
+	d = good;
+	d.members[0].flags = 0;
+	refused(&d, -EINVAL, "the primary not synced");
+	d = good;
+	d.members[1].reserved[2] = cpu_to_le32(1U << 31);
+	refused(&d, -EINVAL, "a reserved field of a member");
+	d = good;
+	memcpy(d.members[1].replica, d.members[0].replica, PB_UUID_LEN);
+	refused(&d, -EINVAL, "a member twice");
+	d = good;
+	memset(d.members[1].name, 'x', PB_NAME_LEN);
+	refused(&d, -EINVAL, "a member's name without its NUL");
+}
+
+/* The two copies. */
+
+static void two_copies(struct pb_disk_super disk[2], u64 gen0, u64 gen1)
+{
+	struct pb_super a = sample(gen0), b = sample(gen1);
+
+	pb_super_pack(&a, &disk[0]);
+	pb_super_pack(&b, &disk[1]);
+}
+
+static void picked(struct pb_disk_super disk[2], int want, const char *text)
+{
+	struct pb_super super;
+
+	is(pick(disk, &super), want, text);
+}
+
+static void test_pick(void)
+{
+	struct pb_disk_super disk[2];
+	struct pb_super super, want;
+
+	two_copies(disk, 8, 7);
+	picked(disk, 0, "pick: copy 0 is newer");
+	two_copies(disk, 7, 8);
+	picked(disk, 1, "pick: copy 1 is newer");
+	want = sample(8);
+	ok(pick(disk, &super) == 1 && same(&super, &want),
+	   "pick: what is chosen is what is returned");
+	two_copies(disk, 1ULL << 63, 1);
+	picked(disk, 0, "pick: no signed comparison");
+	two_copies(disk, 7, 7);
+	picked(disk, 0, "pick: both the same");
+	disk[1].forced_time ^= cpu_to_le64(1);
+	seal(&disk[1]);
+	picked(disk, -EUCLEAN, "pick: differ at the same generation");
+	two_copies(disk, 7, 8);
+	disk[1].volume[3]++;
+	seal(&disk[1]);
+	picked(disk, -EUCLEAN, "pick: another volume");
+	two_copies(disk, 7, 8);
+	disk[0].replica[15]++;
+	seal(&disk[0]);
+	picked(disk, -EUCLEAN, "pick: another replica");
+	memset(disk, 0, sizeof(disk));
+	picked(disk, -ENODATA, "pick: two blocks of zeroes");
+}
+
+enum kind { GOOD, OTHER, DAMAGED, NEWER, IMPOSSIBLE, NR_KINDS };
+
+static void make(enum kind kind, struct pb_disk_super *disk, u64 generation)
+{
+	struct pb_super super = sample(generation);
+
+	pb_super_pack(&super, disk);
+	switch (kind) {
+	case OTHER:
+		disk->magic = 0;
+		break;
+	case DAMAGED:
+		disk->forced_time ^= cpu_to_le64(1);
+		break;
+	case NEWER:
+		disk->version = cpu_to_le32(2);
+		seal(disk);
+		break;
+	case IMPOSSIBLE:
+		disk->flags = cpu_to_le32(0x80);
+		seal(disk);
+		break;
+	default:
+		break;
+	}
+}
+
+static void test_pick_pairs(void)
+{
+	static const int want[NR_KINDS][NR_KINDS] = {
+		[GOOD] = { 0, 0, 0, -EPROTONOSUPPORT, -EINVAL },
+		[OTHER] = { 1, -ENODATA, -EBADMSG, -EPROTONOSUPPORT, -EINVAL },
+		[DAMAGED] = { 1, -EBADMSG, -EBADMSG, -EPROTONOSUPPORT,
+			      -EINVAL },
+		[NEWER] = { -EPROTONOSUPPORT, -EPROTONOSUPPORT,
+			    -EPROTONOSUPPORT, -EPROTONOSUPPORT,
+			    -EPROTONOSUPPORT },
+		[IMPOSSIBLE] = { -EINVAL, -EINVAL, -EINVAL, -EPROTONOSUPPORT,
+				 -EINVAL },
+	};
+	static const char *const text[NR_KINDS] = {
+		"good", "other magic", "damaged", "newer version", "impossible",
+	};
+	struct pb_disk_super disk[2];
+	struct pb_super super;
+	u32 a, b;
+
+	for (a = 0; a < NR_KINDS; a++) {
+		for (b = 0; b < NR_KINDS; b++) {
+			make(a, &disk[0], 7);
+			make(b, &disk[1], 7);
+			ok(pick(disk, &super) == want[a][b],
+			   "pick: %s beside %s", text[a], text[b]);
+		}
+	}
+}
+
+/* A copy damaged after a completed update: the other one has it as well. */
+static void test_flips(void)
+{
+	struct pb_disk_super disk[2];
+	struct pb_super super, want = sample(8);
+	u32 slot, i, bad = 0, flips = 0;
+	u8 *byte;
+
+	two_copies(disk, 8, 8);
+	for (slot = 0; slot < 2; slot++) {
+		byte = (u8 *)&disk[slot];
+		for (i = 0; i < 9 * sizeof(disk[0]); i++) {
+			u8 flip = i % 9 == 8 ? 0xff : 1 << (i % 9);
+
+			byte[i / 9] ^= flip;
+			flips++;
+			if (pick(disk, &super) != !slot || !same(&super, &want))
+				bad++;
+			byte[i / 9] ^= flip;
+		}
+	}
+	printf("# %u flips\n", flips);
+	is(bad, 0, "each bit and byte of a copy flipped: the other counts");
+}
+
+/* Of the sectors of a block, those in @mask have been written. */
+static void tear(struct pb_disk_super *disk, const struct pb_disk_super *after,
+		 u32 mask)
+{
+	u32 i;
+
+	for (i = 0; i < SECTORS; i++)
+		if (mask >> i & 1)
+			memcpy((u8 *)disk + 512 * i, (u8 *)after + 512 * i,
+			       512);
+}
+
+/* Superblocks whose every sector differs, as later versions may have. */
+static void fill_sectors(struct pb_disk_super *disk, u8 byte)
+{
+	u32 i;
+
+	for (i = 0; i < sizeof(disk->reserved); i++)
+		disk->reserved[i] = byte;
+	seal(disk);
+}
+
+/*
+ * Both copies have generation 7; the update to 8 is cut off in any sector of
+ * either copy, in any order within it.
+ */
+static void test_torn(void)
+{
+	struct pb_disk_super before, after, disk[2];
+	struct pb_super super, old = sample(7), new = sample(8);
+	u32 slot, mask, wrong = 0, lost = 0;
+	int ret;
+
+	pb_super_pack(&old, &before);
+	pb_super_pack(&new, &after);
+	for (slot = 0; slot < 2; slot++) {
+		for (mask = 0; mask < 1 << SECTORS; mask++) {
+			disk[0] = slot ? after : before;
+			disk[1] = before;
+			tear(&disk[slot], &after, mask);
+			ret = pick(disk, &super);
+			if (ret < 0)
+				lost++;
+			else if (!same(&super, &new) &&
+				 (slot || !same(&super, &old)))
+				wrong++;
+		}
+	}
+	is(lost, 0, "torn: one copy is always good");
+	is(wrong, 0, "torn: the old or the new, the new once copy 0 has it");
+}
+
+/* A crash in the middle of the update that follows a crash. */
+static void test_torn_twice(void)
+{
+	struct pb_disk_super gen[3], disk[2], left[2];
+	struct pb_super super, want[3];
+	u32 slot, mask, mask2, got, wrong = 0, lost = 0, cases = 0;
+	int good;
+
+	for (got = 0; got < 3; got++) {
+		want[got] = sample(7 + got);
+		pb_super_pack(&want[got], &gen[got]);
+	}
+	for (slot = 0; slot < 2; slot++) {
+		for (mask = 0; mask < 1 << SECTORS; mask++) {
+			left[0] = slot ? gen[1] : gen[0];
+			left[1] = gen[0];
+			tear(&left[slot], &gen[1], mask);
+			good = pick(left, &super);
+			got = super.generation - 7;
+			for (mask2 = 0; mask2 < 1 << SECTORS; mask2 += 5) {
+				memcpy(disk, left, sizeof(disk));
+				tear(&disk[!good], &gen[got + 1], mask2);
+				cases++;
+				if (pick(disk, &super) < 0)
+					lost++;
+				else if (!same(&super, &want[got]) &&
+					 !same(&super, &want[got + 1]))
+					wrong++;
+			}
+		}
+	}
+	printf("# %u cases\n", cases);
+	is(lost, 0, "torn twice, the other copy first: one is always good");
+	is(wrong, 0, "torn twice, the other copy first: never an older one");
+}
+
+/* Nothing is taken from two halves, wherever they differ. */
+static void test_mixed(void)
+{
+	struct pb_disk_super before, after, disk;
+	struct pb_super super = sample(7);
+	u32 mask, bad = 0;
+
+	pb_super_pack(&super, &before);
+	fill_sectors(&before, 0xa5);
+	super = sample(8);
+	pb_super_pack(&super, &after);
+	fill_sectors(&after, 0x3c);
+	for (mask = 1; mask < (1 << SECTORS) - 1; mask++) {
+		disk = before;
+		tear(&disk, &after, mask);
+		bad += unpack(&disk, &super) != -EBADMSG;
+	}
+	is(bad, 0, "a mixture of two blocks is damaged, wherever they differ");
+}
+
+static void test_internal(void)
+{
+	const u64 mib = 1 << 20;
+	u64 dev, sectors, start, size, last = 0;
+	u32 bad = 0, i;
+
+	is(pb_disk_internal_sectors(0), 0, "internal: no device");
+	is(pb_disk_internal_start(0), 0, "internal: no device, start");
+	is(pb_disk_internal_sectors(16383), 0, "internal: below 8 MiB");
+	is(pb_disk_internal_start(16383), 0, "internal: below 8 MiB, start");
+	is(pb_disk_internal_sectors(16384), 10240, "internal: 8 MiB");
+	is(pb_disk_internal_start(16384), 6144, "internal: 8 MiB, start");
+	is(pb_disk_internal_sectors(1ULL << 26), 10240, "internal: 32 GiB");
+	is(pb_disk_internal_sectors((1ULL << 26) + 1), 12288,
+	   "internal: a sector more");
+	is(pb_disk_internal_start((1ULL << 26) + 1), (1ULL << 26) - 12288,
+	   "internal: a sector more, start");
+	for (i = 0; i < 2000000; i++) {
+		dev = i < 1000000 ? 16384 + i : 16384 + (u64)i * i * 4099;
+		if (i == 1999999)
+			dev = U64_MAX;
+		sectors = pb_disk_internal_sectors(dev);
+		start = pb_disk_internal_start(dev);
+		size = sectors * 512;
+		bad += sectors < PB_DISK_MIN_SECTORS || sectors < last ||
+		       size % mib || start % 2048 || !start ||
+		       start + sectors > dev || dev - start - sectors >= 2048 ||
+		       size < 4 * mib + dev / 64 ||
+		       size >= 5 * mib + dev / 64 + 1;
+		last = sectors;
+	}
+	is(bad, 0, "internal: two million sizes");
+}
+
+int main(void)
+{
+	tap_begin();
+	test_round_trip();
+	test_layout();
+	test_head();
+	test_fields();
+	test_status();
+	test_view();
+	test_pick();
+	test_pick_pairs();
+	test_flips();
+	test_torn();
+	test_torn_twice();
+	test_mixed();
+	test_internal();
+	return tap_end();
+}

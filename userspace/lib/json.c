@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module's structures as JSON.  Keys are those of the structures in
+ * dm-pb.h; enums are words, UUIDs and incarnations strings.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libpb.h"
+
+/* Out of memory for a line of text: nothing sensible is left to do. */
+static struct json_object *must(struct json_object *object)
+{
+	if (!object) {
+		fputs("libpb: no memory\n", stderr);
+		exit(EXIT_FAILURE);
+	}
+	return object;
+}
+
+void pb_json_add(struct json_object *object, const char *key,
+		 struct json_object *value)
+{
+	if (json_object_object_add(object, key, value))
+		must(NULL);
+}
+
+static struct json_object *new_object(void)
+{
+	return must(json_object_new_object());
+}
+
+static void add_u64(struct json_object *object, const char *key, u64 value)
+{
+	pb_json_add(object, key, must(json_object_new_uint64(value)));
+}
+
+static void add_bool(struct json_object *object, const char *key, bool value)
+{
+	pb_json_add(object, key, must(json_object_new_boolean(value)));
+}
+
+static void add_word(struct json_object *object, const char *key,
+		     const char *word)
+{
+	pb_json_add(object, key, must(json_object_new_string(word)));
+}
+
+static void add_hex(struct json_object *object, const char *key, u64 value,
+		    int digits)
+{
+	char text[20];
+
+	snprintf(text, sizeof(text), "%0*llx", digits,
+		 (unsigned long long)value);
+	add_word(object, key, text);
+}
+
+struct json_object *pb_json_text(const char *text, size_t len)
+{
+	char clean[PB_REASON_LEN];
+
+	pb_printable(clean, sizeof(clean), text, len);
+	return must(json_object_new_string(clean));
+}
+
+struct json_object *pb_json_uuid(const u8 *uuid)
+{
+	char text[PB_UUID_TEXT];
+
+	if (pb_uuid_zero(uuid))
+		return NULL;
+	return must(json_object_new_string(pb_uuid_text(uuid, text)));
+}
+
+struct json_object *pb_json_info(const struct pb_ioc_info *info)
+{
+	struct json_object *object = new_object();
+
+	pb_json_add(object, "version",
+		    pb_json_text(info->version, sizeof(info->version)));
+	add_u64(object, "api_version", info->api_version);
+	add_u64(object, "max_members", info->max_members);
+	add_u64(object, "features", info->features);
+	add_u64(object, "wire_min", info->wire_min);
+	add_u64(object, "wire_max", info->wire_max);
+	add_u64(object, "meta_version", info->meta_version);
+	return object;
+}
+
+static struct json_object *json_member(const struct pb_member *member,
+				       unsigned int index)
+{
+	struct json_object *object = new_object();
+
+	pb_json_add(object, "replica", pb_json_uuid(member->replica));
+	pb_json_add(object, "name",
+		    pb_json_text(member->name, sizeof(member->name)));
+	add_bool(object, "primary", !index);
+	add_bool(object, "synced", member->flags & PB_MEMBER_SYNCED);
+	return object;
+}
+
+struct json_object *pb_json_view(const struct pb_view *view)
+{
+	struct json_object *object = new_object();
+	struct json_object *members = must(json_object_new_array());
+	unsigned int i;
+
+	add_u64(object, "number", view->number);
+	for (i = 0; i < view->nr_members && i < PB_MAX_MEMBERS; i++) {
+		if (json_object_array_add(members,
+					  json_member(&view->members[i], i)))
+			must(NULL);
+	}
+	pb_json_add(object, "members", members);
+	return object;
+}
+
+static struct json_object *json_link(const struct pb_link *link)
+{
+	struct json_object *object;
+
+	if (pb_uuid_zero(link->peer))
+		return NULL;
+	object = new_object();
+	add_word(object, "state", pb_link_state_name(link->state));
+	pb_json_add(object, "peer", pb_json_uuid(link->peer));
+	pb_json_add(object, "name",
+		    pb_json_text(link->name, sizeof(link->name)));
+	add_u64(object, "silent_ms", link->silent_ms);
+	add_u64(object, "sent_seq", link->sent_seq);
+	add_u64(object, "unacked", link->unacked);
+	add_u64(object, "connects", link->connects);
+	pb_json_add(object, "reason",
+		    pb_json_text(link->reason, sizeof(link->reason)));
+	return object;
+}
+
+static struct json_object *json_status_flags(u32 flags)
+{
+	struct json_object *object = new_object();
+
+	add_bool(object, "crashed", flags & PB_STATUS_CRASHED);
+	add_bool(object, "diverged", flags & PB_STATUS_DIVERGED);
+	add_bool(object, "disk_failed", flags & PB_STATUS_DISK_FAILED);
+	add_bool(object, "changing", flags & PB_STATUS_CHANGING);
+	add_bool(object, "forced", flags & PB_STATUS_FORCED);
+	add_bool(object, "meta_failed", flags & PB_STATUS_META_FAILED);
+	return object;
+}
+
+static void add_dev(struct json_object *object, const struct pb_ioc_dev *dev)
+{
+	char name[PB_DM_NAME_LEN];
+	bool known = pb_dm_name(dev, name);
+
+	pb_json_add(object, "dm_name",
+		    known ? pb_json_text(name, sizeof(name)) : NULL);
+	add_u64(object, "major", dev->major);
+	add_u64(object, "minor", dev->minor);
+}
+
+struct json_object *pb_json_status(const struct pb_ioc_status *status)
+{
+	struct json_object *object = new_object();
+	struct json_object *counters = new_object();
+	unsigned int i;
+
+	add_dev(object, &status->dev);
+	pb_json_add(object, "name",
+		    pb_json_text(status->name, sizeof(status->name)));
+	pb_json_add(object, "volume", pb_json_uuid(status->volume));
+	pb_json_add(object, "replica", pb_json_uuid(status->replica));
+	add_word(object, "role", pb_role_name(status->role));
+	add_word(object, "replica_state",
+		 pb_state_name(status->replica_state));
+	pb_json_add(object, "flags", json_status_flags(status->flags));
+	add_word(object, "policy", pb_policy_name(status->policy));
+	add_u64(object, "data_sectors", status->data_sectors);
+	add_u64(object, "block_size", status->block_size);
+	add_hex(object, "incarnation", status->incarnation, 16);
+	add_u64(object, "in_flight", status->in_flight);
+	add_u64(object, "held", status->held);
+	add_u64(object, "oldest_wait_ms", status->oldest_wait_ms);
+	add_u64(object, "applying", status->applying);
+	add_u64(object, "forced_view", status->forced_view);
+	pb_json_add(object, "view", pb_json_view(&status->view));
+	pb_json_add(object, "upstream", json_link(&status->upstream));
+	pb_json_add(object, "downstream", json_link(&status->downstream));
+	for (i = 0; i < PB_CNT_NR; i++)
+		add_u64(counters, pb_counter_name(i), status->counters[i]);
+	pb_json_add(object, "counters", counters);
+	return object;
+}
+
+struct json_object *pb_json_event(const struct pb_event *event)
+{
+	struct json_object *object = new_object();
+
+	add_u64(object, "seq", event->seq);
+	add_u64(object, "time_ns", event->time_ns);
+	add_word(object, "type", pb_event_name(event->type));
+	add_u64(object, "type_number", event->type);
+	add_u64(object, "error", event->error);
+	add_dev(object, &event->dev);
+	pb_json_add(object, "volume", pb_json_uuid(event->volume));
+	pb_json_add(object, "peer", pb_json_uuid(event->peer));
+	add_u64(object, "view", event->view);
+	add_u64(object, "lost", event->lost);
+	pb_json_add(object, "text",
+		    pb_json_text(event->text, sizeof(event->text)));
+	return object;
+}
+
+static struct json_object *json_super(const struct pb_super *super)
+{
+	struct json_object *object = new_object();
+
+	add_u64(object, "generation", super->generation);
+	pb_json_add(object, "volume", pb_json_uuid(super->volume));
+	pb_json_add(object, "replica", pb_json_uuid(super->replica));
+	pb_json_add(object, "name",
+		    pb_json_text(super->name, sizeof(super->name)));
+	add_u64(object, "data_sectors", super->data_sectors);
+	add_u64(object, "block_size", super->block_size);
+	add_u64(object, "flags", super->flags);
+	add_bool(object, "active", super->flags & PB_DISK_ACTIVE);
+	add_hex(object, "incarnation", super->incarnation, 16);
+	add_word(object, "replica_state",
+		 pb_state_name(super->replica_state));
+	pb_json_add(object, "view", pb_json_view(&super->view));
+	add_u64(object, "nr_members", super->view.nr_members);
+	add_u64(object, "forced_view", super->forced_view);
+	add_u64(object, "forced_time", super->forced_time);
+	return object;
+}
+
+static struct json_object *json_copy(const struct pb_area_copy *copy)
+{
+	struct json_object *object = new_object();
+
+	add_bool(object, "valid", !copy->ret);
+	if (copy->ret)
+		add_word(object, "why", copy->why);
+	else
+		pb_json_add(object, "why", NULL);
+	add_hex(object, "magic", le64toh(copy->disk.magic), 16);
+	add_u64(object, "version", le32toh(copy->disk.version));
+	add_hex(object, "crc", le32toh(copy->disk.crc), 8);
+	add_hex(object, "crc_computed", copy->crc, 8);
+	pb_json_add(object, "fields", json_super(&copy->super));
+	return object;
+}
+
+struct json_object *pb_json_area(const struct pb_area *area)
+{
+	struct json_object *object = new_object();
+	struct json_object *copies = must(json_object_new_array());
+	int i;
+
+	add_word(object, "place", area->internal ? "internal" : "external");
+	add_u64(object, "start_sector", area->start);
+	add_bool(object, "valid", area->pick >= 0);
+	if (area->pick >= 0) {
+		add_u64(object, "current_copy", area->pick);
+		pb_json_add(object, "why", NULL);
+	} else {
+		pb_json_add(object, "current_copy", NULL);
+		add_word(object, "why", area->why);
+	}
+	for (i = 0; i < PB_DISK_SLOTS; i++) {
+		if (json_object_array_add(copies, json_copy(&area->copies[i])))
+			must(NULL);
+	}
+	pb_json_add(object, "copies", copies);
+	return object;
+}

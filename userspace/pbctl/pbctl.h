@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the verbs of pbctl share.
+ */
+#ifndef PBCTL_H
+#define PBCTL_H
+
+#include <getopt.h>
+
+#include "libpb.h"
+
+/* Exit status: something did not work; it was asked for wrongly. */
+#define EXIT_FAILED	1
+#define EXIT_USAGE	2
+
+/* Longest time that may be given to anything, in seconds. */
+#define MAX_SECONDS	86400
+
+/**
+ * struct verb - one thing that pbctl does
+ * @name: one or two words
+ * @args: what follows them
+ * @summary: half a line
+ * @help: options, an example and what else a person should know
+ * @run: does it; returns the exit status
+ */
+struct verb {
+	const char	*name;
+	const char	*args;
+	const char	*summary;
+	const char	*help;
+	int		(*run)(int argc, char **argv);
+};
+
+extern const struct verb verb_create;
+extern const struct verb verb_remove;
+extern const struct verb verb_status;
+extern const struct verb verb_events;
+extern const struct verb verb_connect;
+extern const struct verb verb_listen;
+extern const struct verb verb_disconnect;
+extern const struct verb verb_view_set;
+extern const struct verb verb_view_show;
+extern const struct verb verb_policy;
+extern const struct verb verb_dump_meta;
+extern const struct verb verb_info;
+
+/* The verb being run. */
+extern const struct verb *this_verb;
+
+void print_verb_help(const struct verb *verb);
+
+/**
+ * usage_error() - end: the command line is wrong
+ * @fmt: what is wrong; where to read more is added
+ */
+void usage_error(const char *fmt, ...)
+	pb_printf(1, 2) __attribute__((noreturn));
+
+/**
+ * fail() - end: it did not work
+ * @fmt: what did not, and what to do
+ */
+void fail(const char *fmt, ...) pb_printf(1, 2) __attribute__((noreturn));
+
+/**
+ * next_option() - getopt_long() that takes no abbreviation
+ * @argc: of the verb
+ * @argv: of the verb
+ * @options: known to it
+ *
+ * A shortened option could mean one that somebody did not think of; some of
+ * pbctl's give data away.  --help and every error end the program.  A short
+ * option is one whose @val is a letter.
+ *
+ * Return: the option's @val, -1 after the last.
+ */
+int next_option(int argc, char **argv, const struct option *options);
+
+/**
+ * want_args() - check how many words are left after the options
+ * @argc: of the verb
+ * @argv: of the verb
+ * @min: at least
+ * @max: at most
+ *
+ * Return: the first of them.
+ */
+char **want_args(int argc, char **argv, int min, int max);
+
+/* An option's value, or the end of the program. */
+u64 option_u64(const char *option, u64 min, u64 max);
+u32 option_ms(const char *option);
+void option_uuid(const char *option, u8 *uuid);
+
+/**
+ * open_volume() - open the control device and find a volume, or end
+ * @spec: what was typed
+ * @ctl: to be opened
+ * @dev: to be found
+ */
+void open_volume(const char *spec, struct pb_ctl *ctl, struct pb_ioc_dev *dev);
+
+/**
+ * get_status() - a volume's status, or the end of the program
+ * @ctl: the control device
+ * @dev: the volume
+ * @status: filled
+ */
+void get_status(struct pb_ctl *ctl, const struct pb_ioc_dev *dev,
+		struct pb_ioc_status *status);
+
+/* Print and free; the second on one line, at once. */
+void print_json(struct json_object *object);
+void print_json_line(struct json_object *object);
+
+/**
+ * print_members() - a line for each member of a view
+ * @view: the view
+ * @self: own replica UUID, to be marked, or all zero
+ */
+void print_members(const struct pb_view *view, const u8 *self);
+
+#endif /* PBCTL_H */
