@@ -309,24 +309,29 @@ static struct pb_side *choose_side(struct pb_device *pb, const u8 *peer,
 	bool up = pb->up.index != PB_NO_MEMBER;
 	bool down = pb->down.index != PB_NO_MEMBER;
 
-	if (pb->role != PB_ROLE_PRIMARY && pb->role != PB_ROLE_BACKUP)
+	if (pb->role != PB_ROLE_PRIMARY && pb->role != PB_ROLE_BACKUP) {
 		*err = refuse(reason, -ENOLINK,
 			      "this replica has no place in a confirmed view");
-	else if (!up && !down)
+		return NULL;
+	}
+	if (!up && !down) {
 		*err = refuse(reason, -ENOLINK,
 			      "this replica is alone in its view");
-	else if (pb_uuid_zero(peer) && up && down)
+		return NULL;
+	}
+	if (pb_uuid_zero(peer)) {
+		if (up != down)
+			return up ? &pb->up : &pb->down;
 		*err = refuse(reason, -EDESTADDRREQ,
 			      "two neighbours: say which one is at the other end");
-	else if (pb_uuid_zero(peer))
-		return up ? &pb->up : &pb->down;
-	else if (up && !memcmp(peer, pb->up.member.replica, PB_UUID_LEN))
+		return NULL;
+	}
+	if (up && !memcmp(peer, pb->up.member.replica, PB_UUID_LEN))
 		return &pb->up;
-	else if (down && !memcmp(peer, pb->down.member.replica, PB_UUID_LEN))
+	if (down && !memcmp(peer, pb->down.member.replica, PB_UUID_LEN))
 		return &pb->down;
-	else
-		*err = refuse(reason, -ENXIO,
-			      "that replica is not a neighbour in this view");
+	*err = refuse(reason, -ENXIO,
+		      "that replica is not a neighbour in this view");
 	return NULL;
 }
 

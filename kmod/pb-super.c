@@ -200,7 +200,7 @@ int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
 static int pb_super_higher(const struct pb_disk_super disk[PB_DISK_SLOTS],
 			   const char **why)
 {
-	u64 gen[PB_DISK_SLOTS] = {
+	const u64 gen[PB_DISK_SLOTS] = {
 		le64_to_cpu(disk[0].generation),
 		le64_to_cpu(disk[1].generation),
 	};

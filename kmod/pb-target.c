@@ -9,7 +9,7 @@
  *   <start> <length> pb <volume UUID> <data device> <metadata device|->
  *                       <number of optional words> [<name> <value>]...
  *
- *   name NAME		for people, up to 31 characters; with format
+ *   name NAME		with format: for people, up to 31 characters
  *   format blank|synced	write a new superblock; synced: this replica holds
  *			the volume's data and equals the others
  *   replica UUID	with format; else one is made

@@ -75,10 +75,10 @@ static int pb_member_valid(const struct pb_member *member, const char **why)
 static int pb_members_valid(const struct pb_view *view, const char **why)
 {
 	u32 i, j;
-	int ret;
 
 	for (i = 0; i < view->nr_members; i++) {
-		ret = pb_member_valid(&view->members[i], why);
+		int ret = pb_member_valid(&view->members[i], why);
+
 		if (ret)
 			return ret;
 		for (j = 0; j < i; j++) {

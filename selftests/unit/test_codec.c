@@ -128,11 +128,11 @@ static int unpack_msg(const struct pb_msg *msg, const struct pb_bounds *in)
 static void test_layout(void)
 {
 	static const u8 text[60] =
-		"PBW1" "\4" "\3" "\1" "\0"
+		"PBW1\4\3\1\0"
 		"\x09\0\0\0\0\0\0\0"
 		"\x05\0\0\0\0\0\0\0"
 		"\x20\x03\0\0\0\0\0\0"
-		"\x10\0\0\0" "\0\x20\0\0"
+		"\x10\0\0\0\0\x20\0\0"
 		"\x08\x07\x06\x05\x04\x03\x02\x01"
 		"\x4d\0\0\0\0\0\0\0"
 		"\0\0\0";

@@ -632,6 +632,7 @@ static void judge_new(const struct pb_self *self, const struct pb_view *view,
 		       listed_synced(&self->view, self->replica));
 	bool proven = v->forced ||
 		      (self->state == PB_REPLICA_SYNCED && before);
+	bool sound = !self->crashed && !self->diverged;
 
 	if (v->role == PB_ROLE_PRIMARY)
 		expect(UNPROVEN_PRIMARY, proven);
@@ -639,8 +640,7 @@ static void judge_new(const struct pb_self *self, const struct pb_view *view,
 		expect(UNPROVEN_BACKUP, proven && !v->forced);
 	expect(CHAIN, view->nr_members <= 2);
 	if (v->state == PB_REPLICA_SYNCED && !v->forced)
-		expect(SILENT_DIFFERENCE, count_synced(view) == 1 ||
-					  (!self->crashed && !self->diverged));
+		expect(SILENT_DIFFERENCE, sound || count_synced(view) == 1);
 	if (v->forced) {
 		expect(FORCE_UNASKED, flags & FORCE);
 		expect(FORCE_ON_OTHERS, v->role == PB_ROLE_PRIMARY);
@@ -659,8 +659,8 @@ static void judge(const struct pb_self *self, const struct pb_view *view,
 	expect(LOWER_NUMBER, view->number >= self->view.number);
 	expect(WRONG_PLACE, v->index == place && v->role == role);
 	expect(FAILED_SERVES, self->role != PB_ROLE_FAILED);
-	expect(REWRITTEN, v->confirm == (view->number == self->view.number) &&
-			  (!v->confirm || same_text(view, &self->view)));
+	expect(REWRITTEN, v->confirm == (view->number == self->view.number));
+	expect(REWRITTEN, !v->confirm || same_text(view, &self->view));
 	if (v->state == PB_REPLICA_SYNCED) {
 		expect(SYNCED_UNLISTED, listed_synced(view, self->replica));
 		expect(SYNCED_FROM_NOTHING,

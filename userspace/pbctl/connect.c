@@ -37,6 +37,7 @@
  * @addrs: what @endpoint means; looked up once, since looking it up again may
  *	need the very disk whose writes are waiting
  * @listener: if @listening
+ * @handed: a connection was handed over, and its end was not told yet
  * @said: what was last told of the link
  */
 struct linker {
@@ -52,6 +53,7 @@ struct linker {
 	char			name[PB_DM_NAME_LEN];
 	struct addrinfo		*addrs;
 	struct pb_listener	listener;
+	bool			handed;
 	char			said[sizeof(struct pb_error)];
 };
 
@@ -290,6 +292,8 @@ static void attempt(struct linker *linker)
 	}
 	if (fd < 0 || hand_over(linker, fd, &err))
 		tell(linker, "%s", err.text);
+	else
+		linker->handed = true;
 }
 
 static int link_for_ever(struct linker *linker)
@@ -312,6 +316,7 @@ static int link_for_ever(struct linker *linker)
 		link = pb_status_link(&status, linker->peer, &err);
 		if (!link || link->state == PB_LINK_UP) {
 			tell(linker, "%s", link ? "link up" : err.text);
+			linker->handed = link;
 			delay_ms = 0;
 			wait_for_news(linker, MAX_DELAY_MS);
 			continue;
@@ -320,10 +325,11 @@ static int link_for_ever(struct linker *linker)
 			wait_for_news(linker, MIN_DELAY_MS);
 			continue;
 		}
-		if (link->reason[0])
+		if (linker->handed && link->reason[0])
 			tell(linker, "link down: %s",
 			     pb_printable(reason, sizeof(reason), link->reason,
 					  sizeof(link->reason)));
+		linker->handed = false;
 		delay_ms = back_off(linker, delay_ms);
 		attempt(linker);
 	}

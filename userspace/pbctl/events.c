@@ -37,7 +37,7 @@ static void print_event(const struct pb_event *event)
 
 	print_time(event->time_ns);
 	pb_dm_name(&event->dev, name);
-	printf(" %s %s view %llu", name, pb_event_name(event->type),
+	printf(" %s %s (view %llu)", name, pb_event_name(event->type),
 	       (unsigned long long)event->view);
 	if (!pb_uuid_zero(event->peer))
 		printf(" peer %s", pb_uuid_text(event->peer, uuid));

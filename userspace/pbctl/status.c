@@ -126,7 +126,7 @@ static void advise_downstream(const struct pb_ioc_status *status,
 	say(advice, "no link to %s: writes %s until there is one ('pbctl listen %s' there, 'pbctl connect %s HOST' here)",
 	    peer, status->policy == PB_POLICY_ERROR ? "fail" : "wait", name,
 	    name);
-	say(advice, "or, if %s is gone, until there is a view without it: '%s'",
+	say(advice, "or, if %s is down and was given no newer view, until there is a view without it: '%s'",
 	    peer, view_command(view, view->number + 1, self + 1, name, text,
 			       sizeof(text)));
 }

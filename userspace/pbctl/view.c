@@ -90,7 +90,8 @@ const struct verb verb_view_set = {
 	.help =
 "Tells this node's replica a view; every member and every idle node must be told\n"
 "the same.  A higher number replaces the current view; the current number with the\n"
-"same members confirms it after a restart.  The kernel refuses what would lose data.\n\n"
+"same members confirms it after a restart.  The kernel refuses what would lose data.\n"
+"Never tell two nodes different views of the same number: both would serve.\n\n"
 "  --number N    the view's number: 1 for a new volume, then one more each time\n"
 "  --member UUID[:node-name][:unsynced]\n"
 "                a member's replica UUID; the first is the primary, each forwards\n"

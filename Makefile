@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make                 the module for the kernel KVER, and the user space
+# make install         both (DESTDIR, PREFIX)
+# make check           style: checkpatch, sparse, W=1 with -Werror
+# make test            everything quick, on both kernels; installs what it needs
+# make test-long       the long campaigns
+# make test-debug      the tests on a kernel with KASAN, lockdep and the like
+# make demo            two machines, a database, a crash, and nothing lost
+# make dkms-test       add, build, install and remove with DKMS
+# make dist            a tarball
+#
+# KVER is the newest kernel whose headers are installed, unless you say.
+
+VERSION	:= 0.1.0
+TOP	:= $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
+B	?= $(TOP)build
+PREFIX	?= /usr/local
+KVER	?= $(shell $(TOP)scripts/kernels.sh headers 6)
+KDIR	?= /lib/modules/$(KVER)/build
+KERNELS	?= 6.1 6.12
+PYTHON	?= python3
+PB_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dm-pb
+export PB_CACHE
+
+MOD	:= $(B)/$(KVER)
+PBCTL	:= $(B)/user/pbctl
+SOURCES	:= $(wildcard $(TOP)kmod/*.[ch] $(TOP)kmod/uapi/linux/*.h) $(TOP)Kbuild
+USOURCES := $(wildcard $(TOP)userspace/*/*.[ch] $(TOP)kmod/*.[ch]) \
+	    $(TOP)userspace/Makefile
+
+# The build directory of a kernel has a copy, so that several stand side by side.
+# No BTF: it needs the kernel's own vmlinux, which headers do not bring.
+KBUILD	= $(MAKE) -C $(KDIR) M=$(MOD) CONFIG_DEBUG_INFO_BTF_MODULES= \
+	  PB_WERROR=$(PB_WERROR)
+
+all: module userspace
+
+module: $(MOD)/dm-pb.ko
+
+$(MOD)/dm-pb.ko: $(SOURCES)
+	@test -d "$(KDIR)" || \
+		{ echo "no kernel headers in $(KDIR): install them, or set KVER"; exit 1; }
+	@mkdir -p $(MOD)
+	rsync -a --delete --exclude='*.o' --exclude='.*.cmd' --exclude='*.ko' \
+		--exclude='*.mod*' --exclude='modules.order' --exclude='Module.symvers' \
+		$(TOP)Kbuild $(TOP)kmod $(MOD)/
+	$(KBUILD) modules
+	@touch $@
+
+userspace: $(PBCTL)
+
+$(PBCTL): $(USOURCES)
+	$(MAKE) -C $(TOP)userspace O=$(B)/user
+
+install: all
+	$(KBUILD) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	$(MAKE) -C $(TOP)userspace O=$(B)/user PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
+
+deps:
+	$(TOP)scripts/deps.sh build
+
+check:
+	$(TOP)scripts/check.sh $(KERNELS)
+
+test: test-deps
+	$(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
+
+test-long: test-deps
+	PB_LONG=1 $(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
+
+test-debug:
+	$(TOP)scripts/deps.sh source
+	$(PYTHON) $(TOP)selftests/run.py --debug --kernels debug $(T)
+
+test-deps:
+	$(TOP)scripts/deps.sh test
+
+demo: test-deps
+	@KVER=`$(TOP)scripts/kernels.sh image $(lastword $(KERNELS))` && \
+	$(MAKE) --no-print-directory all KVER=$$KVER && \
+	PB_KO=$(B)/$$KVER/dm-pb.ko PBCTL=$(PBCTL) KVER=$$KVER \
+		$(PYTHON) $(TOP)selftests/demo/demo.py
+
+dkms-test: test-deps
+	$(TOP)selftests/dkms/test_dkms.sh
+
+dist:
+	@mkdir -p $(B)
+	git -C $(TOP) archive --format=tar.gz --prefix=dm-pb-$(VERSION)/ \
+		-o $(B)/dm-pb-$(VERSION).tar.gz HEAD
+	@echo $(B)/dm-pb-$(VERSION).tar.gz
+
+clean:
+	rm -rf $(B) $(TOP)selftests/*/build
+
+.PHONY: all module userspace install deps check test test-long test-debug \
+	test-deps demo dkms-test dist clean

@@ -1,0 +1,109 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Installs what building and testing need and is missing, from Debian's archive.
+#
+#   scripts/deps.sh build     compiler, headers of one kernel, libraries
+#   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
+#   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
+#
+# Kernel images are unpacked in the cache, not installed: nothing here boots
+# from this machine's disk.  As an ordinary user it only says what is missing.
+set -eu
+
+what=${1:-build}
+cache=${PB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dm-pb}
+updated=
+
+die() {
+	echo "deps: $*" >&2
+	exit 1
+}
+
+update() {
+	[ -n "$updated" ] || apt-get -q update >/dev/null || die "apt-get update failed"
+	updated=1
+}
+
+missing() {
+	for package; do
+		dpkg-query -W -f='${Status}' "$package" 2>/dev/null |
+			grep -q 'ok installed' || printf '%s ' "$package"
+	done
+}
+
+install() {
+	list=$(missing "$@")
+	[ -n "$list" ] || return 0
+	[ "$(id -u)" = 0 ] || die "please install as root: apt-get install $list"
+	update
+	echo "deps: installing $list" >&2
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends \
+		$list >/tmp/dm-pb-deps.$$ 2>&1 || {
+		tail -n 20 "/tmp/dm-pb-deps.$$" >&2
+		die "apt-get install failed"
+	}
+	rm -f "/tmp/dm-pb-deps.$$"
+}
+
+# The newest kernel of a series whose headers are installed.
+headers_of() {
+	for dir in /lib/modules/"$1".*-amd64/build; do
+		[ -e "$dir" ] && basename "$(dirname "$dir")"
+	done | grep -v -e cloud -e rt- | sort -V | tail -n 1
+}
+
+has_image() {
+	[ -e "/boot/vmlinuz-$1" ] && [ -d "/lib/modules/$1/kernel" ] ||
+		[ -e "$cache/kernels/$1/boot/vmlinuz-$1" ]
+}
+
+# Unpacks a kernel's package into the cache, where the rig looks.
+unpack_image() {
+	update
+	tmp=$(mktemp -d)
+	(cd "$tmp" && apt-get -q download "linux-image-$1" >/dev/null 2>&1) || {
+		rm -rf "$tmp"
+		return 1
+	}
+	mkdir -p "$cache/kernels"
+	rm -rf "$cache/kernels/.$1"
+	dpkg -x "$tmp"/*.deb "$cache/kernels/.$1"
+	depmod -b "$cache/kernels/.$1" "$1"
+	rm -rf "$cache/kernels/$1" "$tmp"
+	mv "$cache/kernels/.$1" "$cache/kernels/$1"
+}
+
+# Headers and image of the newest kernel of a series, given its meta package.
+kernel() {
+	version=$(headers_of "$1")
+	if [ -n "$version" ] && { has_image "$version" || unpack_image "$version"; }; then
+		return 0
+	fi
+	update
+	install "$2"
+	version=$(headers_of "$1")
+	[ -n "$version" ] || die "no headers of a $1 kernel after installing $2"
+	has_image "$version" || unpack_image "$version" ||
+		die "no image of kernel $version in the archive"
+}
+
+install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-dev \
+	uuid-dev kmod rsync
+[ -n "$(headers_of 6)" ] || install linux-headers-amd64
+
+case $what in
+build)
+	;;
+test | source)
+	install qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
+		e2fsprogs fio sqlite3 libsqlite3-dev libaio-dev sparse bc perl xz-utils clang \
+		libclang-rt-14-dev llvm dkms man-db
+	kernel 6.1 linux-headers-amd64
+	kernel 6.12 linux-headers-6.12-amd64
+	[ "$what" = test ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
+	;;
+*)
+	die "say build, test or source"
+	;;
+esac

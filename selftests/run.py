@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Build and run the tests, and count what they say.
+
+Every test speaks TAP. A test that ends without its plan, with fewer results than
+it planned, with a status that does not fit, or not in time, has failed, whatever
+it printed before: silence is no success. Tests run side by side as far as the
+cores go; one that boots two machines takes two cores. The last line printed is
+"N passed, N failed, N skipped".
+
+  run.py [--kernels "6.1 6.12"] [--debug] [--list] [PATTERN...]
+
+PATTERN picks jobs by a part of their name. PB_LONG=1 picks the long campaigns.
+"""
+
+import argparse
+import glob
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+BUILD = os.environ.get("B", os.path.join(TOP, "build"))
+PBCTL = os.path.join(BUILD, "user", "pbctl")
+LONG = os.environ.get("PB_LONG") == "1"
+OUTPUT = os.environ.get("PB_OUTPUT", os.path.join(TOP, "test-output"))
+POINT = re.compile(r"^(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\s*(.*))?$", re.IGNORECASE)
+SKIP = re.compile(r"#\s*SKIP\b", re.IGNORECASE)
+EXIT_SKIP = 4
+
+
+class Job:
+    """One test program: how to run it and what it said."""
+
+    def __init__(self, name, command, cores=1, limit=300, env=None, cwd=TOP):
+        self.name = name
+        self.command = command
+        self.cores = cores
+        self.limit = limit * (8 if LONG else 1)
+        self.env = env or {}
+        self.cwd = cwd
+        self.passed = self.failed = self.skipped = 0
+        self.seconds = 0.0
+        self.lines = []
+
+    def run(self):
+        """Run it to its end or its time limit, then judge."""
+        start = time.monotonic()
+        proc = subprocess.Popen(self.command, cwd=self.cwd, env={**os.environ, **self.env},
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, start_new_session=True)
+        timer = threading.Timer(self.limit, lambda: os.killpg(proc.pid, signal.SIGTERM))
+        killer = threading.Timer(self.limit + 20, lambda: os.killpg(proc.pid, signal.SIGKILL))
+        timer.start()
+        killer.start()
+        try:
+            text = proc.communicate()[0].decode(errors="replace")
+        finally:
+            timer.cancel()
+            killer.cancel()
+        self.seconds = time.monotonic() - start
+        self.lines = text.splitlines()
+        self.judge(proc.returncode)
+
+    def judge(self, status):
+        """Count the points; whatever does not add up is one more failure."""
+        plan, skip_all = None, None
+        for line in self.lines:
+            match = PLAN.match(line)
+            if match:
+                plan, skip_all = int(match.group(1)), match.group(2)
+            match = POINT.match(line)
+            if match and SKIP.search(match.group(3)):
+                self.skipped += 1
+            elif match and match.group(1):
+                self.failed += 1
+            elif match:
+                self.passed += 1
+        points = self.passed + self.failed + self.skipped
+        if status == EXIT_SKIP or skip_all is not None:
+            self.skipped += not points
+        elif self.seconds >= self.limit:
+            self.complain(f"not done in {self.limit} s")
+        elif plan is None:
+            self.complain(f"no plan, status {status}")
+        elif points != plan:
+            self.complain(f"planned {plan} results, gave {points}, status {status}")
+        elif status and not self.failed:
+            self.complain(f"all points passed, but status {status}")
+        elif self.failed and not status:
+            self.complain("points failed, but status 0")
+
+    def complain(self, text):
+        """Something about the run itself is wrong."""
+        self.failed += 1
+        self.lines.append(f"not ok - {self.name}: {text}")
+
+    def report(self):
+        """A line if it is good; all of it, kept in a file too, if not."""
+        counts = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        print(f"{'FAIL' if self.failed else 'ok  '} {self.name}: {counts} ({self.seconds:.0f} s)",
+              flush=True)
+        if not self.failed:
+            return
+        os.makedirs(OUTPUT, exist_ok=True)
+        path = os.path.join(OUTPUT, self.name.replace("/", "-") + ".log")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("\n".join(self.lines) + "\n")
+        for line in [ln for ln in self.lines if ln.startswith("not ok")][:20]:
+            print(f"     {line}")
+        for line in self.lines[-40:]:
+            print(f"     | {line}")
+        print(f"     all of it: {os.path.relpath(path, TOP)}", flush=True)
+
+
+class Cores:
+    """Lets jobs run side by side while there are cores for them."""
+
+    def __init__(self, total):
+        self.total = total
+        self.free = total
+        self.cond = threading.Condition()
+
+    def take(self, want):
+        """Wait for so many cores."""
+        want = min(want, self.total)
+        with self.cond:
+            self.cond.wait_for(lambda: self.free >= want)
+            self.free -= want
+        return want
+
+    def give(self, count):
+        """Give them back."""
+        with self.cond:
+            self.free += count
+            self.cond.notify_all()
+
+
+def run_all(jobs):
+    """Run the jobs in order, several at a time, and report each as it ends."""
+    cores = Cores(os.cpu_count() or 1)
+    lock = threading.Lock()
+
+    def work(job, got):
+        try:
+            job.run()
+        finally:
+            cores.give(got)
+        with lock:
+            job.report()
+
+    threads = []
+    for job in jobs:
+        got = cores.take(job.cores)
+        thread = threading.Thread(target=work, args=(job, got))
+        thread.start()
+        threads.append(thread)
+    for thread in threads:
+        thread.join()
+
+
+def build(*args):
+    """Run make, quietly unless it fails."""
+    done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={BUILD}", *args],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stdout}\nrun.py: cannot build: make {' '.join(args)}")
+
+
+def unit_jobs():
+    """What needs no machine of its own: pure logic, fuzzing, the command line, style."""
+    subprocess.run(["make", "-s", "-C", os.path.join(HERE, "unit"), "all"], check=True)
+    jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
+            for name in ("test_codec", "test_view", "test_super")]
+    pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
+    if os.path.exists(pbctl):
+        jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
+    jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=600))
+    jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=400))
+    jobs.append(Job("style", [os.path.join(TOP, "scripts", "check.sh"), "6.1", "6.12"], limit=600))
+    jobs.append(Job("dkms", [os.path.join(HERE, "dkms", "test_dkms.sh")], limit=900))
+    return jobs
+
+
+def vm_jobs(label, kernel, env):
+    """Tests inside one machine: scripts, and programs built from C."""
+    subprocess.run(["make", "-s", "-C", os.path.join(HERE, "vm")], check=True)
+    scripts = glob.glob(os.path.join(HERE, "vm", "test_*.sh"))
+    programs = [p for p in glob.glob(os.path.join(HERE, "vm", "build", "test_*"))
+                if os.access(p, os.X_OK) and not p.endswith((".o", ".d"))]
+    jobs = []
+    for path in sorted(scripts + programs, key=os.path.basename):
+        name = os.path.basename(path).removesuffix(".sh")
+        limit = 300 if label == "debug" else 150
+        command = [os.path.join(HERE, "rig", "pbrig"), "vmtest", "--kernel", kernel,
+                   "--mem", "1536" if label == "debug" else "768",
+                   "--time-limit", str((limit - 10) * (8 if LONG else 1))]
+        for key, value in env.items():
+            command += ["--env", f"{key}={value}"]
+        if LONG:
+            command += ["--env", "PB_LONG=1"]
+        jobs.append(Job(f"{label}/{name}", command + [path], limit=limit,
+                        env={"PB_OUTPUT": os.path.join(OUTPUT, f"{label}-{name}")}))
+    return jobs
+
+
+def multi_jobs(label, kernel, env):
+    """Tests with two machines or more, and the rig's own."""
+    jobs = []
+    for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
+        name = os.path.basename(path).removesuffix(".py")
+        jobs.append(Job(f"{label}/{name}", [sys.executable, path], cores=2,
+                        limit=400 if label == "debug" else 200,
+                        env={**env, "KVER": kernel, "PB_RIG_MEM": "1536" if label == "debug" else "768",
+                             "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-{name}")}))
+    return jobs
+
+
+def stock_kernel(series):
+    """The bootable kernel of a series, and our module for it."""
+    kernel = subprocess.run([os.path.join(TOP, "scripts", "kernels.sh"), "image", series],
+                            stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    build("module", f"KVER={kernel}")
+    return kernel, {"PB_KO": os.path.join(BUILD, kernel, "dm-pb.ko"), "PBCTL": PBCTL}
+
+
+def debug_kernel():
+    """The debug kernel, built once, and our module for it."""
+    done = subprocess.run([os.path.join(HERE, "debug", "build-kernel.sh")],
+                          stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit("run.py: cannot build the debug kernel")
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    build("module", "KVER=debug", f"KDIR={found['PB_KERNEL_TREE']}")
+    os.environ["PB_KERNEL_IMAGE"] = found["PB_KERNEL_IMAGE"]
+    return found["PB_KERNEL_IMAGE"], {"PB_KO": os.path.join(BUILD, "debug", "dm-pb.ko"),
+                                      "PBCTL": PBCTL, "PB_DEBUG": "1"}
+
+
+def all_jobs(args):
+    """Every job that the options ask for, in the order they start."""
+    build("userspace")
+    if args.debug:
+        kernel, env = debug_kernel()
+        return vm_jobs("debug", kernel, env) + multi_jobs("debug", kernel, env)
+    jobs = unit_jobs()
+    for position, series in enumerate(args.kernels.split()):
+        kernel, env = stock_kernel(series)
+        jobs += vm_jobs(series, kernel, env)
+        jobs += multi_jobs(series, kernel, env)
+        if not position:
+            jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
+                            cores=2, limit=240))
+    return jobs
+
+
+def main():
+    """Pick, run, count."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernels", default="6.1 6.12")
+    parser.add_argument("--debug", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("patterns", nargs="*")
+    args = parser.parse_args()
+    jobs = [job for job in all_jobs(args)
+            if not args.patterns or any(p in job.name for p in args.patterns)]
+    if args.list:
+        print("\n".join(job.name for job in jobs))
+        return 0
+    run_all(jobs)
+    passed, failed, skipped = (sum(getattr(job, what) for job in jobs)
+                               for what in ("passed", "failed", "skipped"))
+    if not jobs:
+        failed = 1
+        print("run.py: no test has such a name")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
