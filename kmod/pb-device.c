@@ -470,8 +470,6 @@ static u32 status_flags(struct pb_device *pb)
 		flags |= PB_STATUS_DIVERGED;
 	if (READ_ONCE(pb->disk_failed))
 		flags |= PB_STATUS_DISK_FAILED;
-	if (pb->changing)
-		flags |= PB_STATUS_CHANGING;
 	if (pb->super.forced_view)
 		flags |= PB_STATUS_FORCED;
 	if (pb->role == PB_ROLE_FAILED)

@@ -67,7 +67,6 @@ struct pb_side {
  * @index: own place in the view; changes only without connections
  * @crashed: see struct pb_self; guarded by @ctl_mutex
  * @disk_failed: the data device failed a write; any context
- * @changing: a view change is under way
  * @path: the path of its writes
  * @apply: the path's upstream source
  * @up: the predecessor
@@ -94,7 +93,6 @@ struct pb_device {
 	u8			index;
 	bool			crashed;
 	bool			disk_failed;
-	bool			changing;
 
 	struct pb_path		path;
 	struct pb_apply		apply;

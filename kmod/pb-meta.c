@@ -49,30 +49,40 @@ void pb_meta_exit(struct pb_meta *meta)
 int pb_meta_load(struct pb_meta *meta, struct pb_super *super,
 		 const char **why)
 {
-	int slot, ret;
+	int slot, ret, failed = 0;
 
 	for (slot = 0; slot < PB_DISK_SLOTS; slot++) {
-		ret = slot_io(meta, slot, REQ_OP_READ | REQ_SYNC | REQ_META);
-		if (ret) {
-			*why = "cannot read the superblock";
-			return ret;
-		}
+		if (!slot_io(meta, slot, REQ_OP_READ | REQ_SYNC | REQ_META))
+			continue;
+		memset(&meta->slots[slot], 0, sizeof(meta->slots[slot]));
+		failed++;
 	}
+	*why = "cannot read the superblock";
+	if (failed == PB_DISK_SLOTS)
+		return -EIO;
 	ret = pb_super_pick(meta->slots, super, why);
-	return ret < 0 ? ret : 0;
+	/* What cannot be read is not blank: do not take it for unused. */
+	if (ret == -ENODATA && failed)
+		return -EIO;
+	if (ret < 0)
+		return ret;
+	meta->newest = ret;
+	return 0;
 }
 
 int pb_meta_store(struct pb_meta *meta, const struct pb_super *super)
 {
-	int slot, ret;
+	int first = !meta->newest, i, slot, ret;
 
-	for (slot = 0; slot < PB_DISK_SLOTS; slot++) {
+	for (i = 0; i < PB_DISK_SLOTS; i++) {
+		slot = first ^ i;
 		pb_super_pack(super, &meta->slots[slot]);
 		ret = slot_io(meta, slot, REQ_OP_WRITE | REQ_SYNC | REQ_META |
 			      REQ_PREFLUSH | REQ_FUA);
 		if (ret)
 			return ret;
 		pb_stat_inc(meta->stats, PB_CNT_META_WRITES);
+		meta->newest = slot;
 	}
 	return 0;
 }

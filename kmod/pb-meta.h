@@ -17,12 +17,14 @@
  * @start: its first sector there
  * @stats: the volume's counters
  * @slots: both copies as last read or written; the caller serialises
+ * @newest: index of the copy that was good, or written last
  */
 struct pb_meta {
 	struct block_device	*bdev;
 	sector_t		start;
 	struct pb_stats __percpu *stats;
 	struct pb_disk_super	*slots;
+	int			newest;
 };
 
 /**
@@ -49,6 +51,9 @@ void pb_meta_exit(struct pb_meta *meta);
  * @super: filled on success only
  * @why: set to a constant line on failure
  *
+ * One copy that the device cannot read does not matter: an update is in force
+ * only when both have it.
+ *
  * Context: process, waits for I/O.
  * Return: 0, -EIO and the like from the device, or what pb_super_pick() says.
  */
@@ -60,7 +65,8 @@ int pb_meta_load(struct pb_meta *meta, struct pb_super *super,
  * @meta: the area
  * @super: what to write; its generation is one more than the last
  *
- * Both copies, one after the other, each with PREFLUSH and FUA.  After an
+ * Both copies, each with PREFLUSH and FUA; the one that may be damaged first,
+ * so that at any moment one of them is whole.  After an
  * error nobody knows which of the two states the disk has: the caller must
  * stop before it acts on either.
  *

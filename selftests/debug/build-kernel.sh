@@ -7,7 +7,6 @@
 # PB_KERNEL_MODULES (for the rig), PB_KERNEL_TREE (for "make -C $PB_KERNEL_TREE M=...").
 set -eu
 
-# All but the first part of the kernel's release.
 SOURCE=linux-source-6.12
 PACKAGES="$SOURCE build-essential flex bison bc libelf-dev libssl-dev xz-utils cpio kmod util-linux"
 
@@ -54,8 +53,11 @@ install_packages() {
 	[ -n "$missing" ] || return 0
 	[ "$(id -u)" = 0 ] || die "these packages must be installed:$missing"
 	say "installing$missing"
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing >&2
+	# shellcheck disable=SC2086	# several words
+	{
+		apt-get update
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+	} >&2
 }
 
 # Run a step with its output in the log; on failure show the end of it.
@@ -110,8 +112,6 @@ harvest() {
 }
 
 build() {
-	install_packages
-	[ "$(source_version)" = "$source" ] || die "$SOURCE has changed to $(source_version); start again"
 	rm -rf "$cache"/kernel-build.*		# of builds that were killed: we hold the lock
 	work=$(mktemp -d "$cache/kernel-build.XXXXXX")
 	log=$cache/kernel-$key.log
@@ -128,16 +128,23 @@ build() {
 	mv "$log" "$dest/build.log"
 }
 
+# Modules want the compiler of their kernel, so it is part of the name.
+find_dest() {
+	source=$(source_version)
+	key=$({
+		echo "$source"
+		gcc -dumpfullversion 2>/dev/null || :
+		cat "$config" "$0"
+	} | sha256sum | cut -c1-16)
+	dest=$cache/kernel-$key
+}
+
 mkdir -p "$cache"
-source=$(source_version)
-[ -n "$source" ] || die "no package $SOURCE is known; try apt-get update"
-# Modules want the compiler of their kernel.
-key=$({
-	echo "$source"
-	gcc -dumpfullversion 2>/dev/null || :
-	cat "$config" "$0"
-} | sha256sum | cut -c1-16)
-dest=$cache/kernel-$key
+find_dest
+if [ ! -d "$dest" ]; then
+	install_packages
+	find_dest
+fi
 
 if [ ! -d "$dest" ]; then
 	trap clean_up EXIT

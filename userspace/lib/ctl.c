@@ -254,6 +254,12 @@ const struct pb_link *pb_status_link(const struct pb_ioc_status *status,
 		return &status->upstream;
 	if (down)
 		return &status->downstream;
+	if (status->role == PB_ROLE_UNCONFIRMED && status->view.number) {
+		pb_fail(err, -ENOLINK,
+			"nobody has confirmed view %llu since this replica was set up: 'pbctl view set' first",
+			(unsigned long long)status->view.number);
+		return NULL;
+	}
 	pb_fail(err, -ENOLINK, "this replica (%s) has no neighbour in view %llu: set a view with two members first",
 		pb_role_name(status->role),
 		(unsigned long long)status->view.number);

@@ -145,7 +145,6 @@ static struct json_object *json_status_flags(u32 flags)
 	add_bool(object, "crashed", flags & PB_STATUS_CRASHED);
 	add_bool(object, "diverged", flags & PB_STATUS_DIVERGED);
 	add_bool(object, "disk_failed", flags & PB_STATUS_DISK_FAILED);
-	add_bool(object, "changing", flags & PB_STATUS_CHANGING);
 	add_bool(object, "forced", flags & PB_STATUS_FORCED);
 	add_bool(object, "meta_failed", flags & PB_STATUS_META_FAILED);
 	return object;

@@ -149,6 +149,7 @@ static void parse(struct create *create, int argc, char **argv)
 static void open_dev(struct local_dev *dev)
 {
 	struct pb_error err;
+	int read_only = 0;
 	struct stat st;
 
 	if (stat(dev->path, &st))
@@ -166,8 +167,12 @@ static void open_dev(struct local_dev *dev)
 	dev->minor = minor(st.st_rdev);
 	if (pb_dev_sectors(dev->fd, &dev->sectors, &err))
 		fail("%s: %s", dev->path, err.text);
-	if (ioctl(dev->fd, BLKSSZGET, &dev->block_size))
+	if (ioctl(dev->fd, BLKSSZGET, &dev->block_size) ||
+	    ioctl(dev->fd, BLKROGET, &read_only))
 		fail("cannot ask %s for its block size: %m", dev->path);
+	/* The kernel would notice only at the first write. */
+	if (read_only)
+		fail("%s is read-only: 'blockdev --setrw' may help", dev->path);
 }
 
 static void open_devs(struct create *create)
@@ -423,6 +428,9 @@ static int run(int argc, char **argv)
 	parse(&create, argc, argv);
 	if (pb_ctl_open(&ctl, &err))
 		fail("%s", err.text);
+	if (!pb_dm_find(create.name, &dev, &err))
+		fail("there is a device-mapper device named '%s' already: 'pbctl remove %s' or choose another name",
+		     create.name, create.name);
 	open_devs(&create);
 	read_area(&create);
 	if (create.format)

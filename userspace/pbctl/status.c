@@ -155,8 +155,6 @@ static void advise(const struct pb_ioc_status *status, const char *name,
 		say(advice, "the data device failed a write: set a view without this replica ('pbctl view set')");
 	if (flags & PB_STATUS_DIVERGED)
 		say(advice, "writes that failed here may be on this disk and not on the backup's: set a view in which the backup is unsynced");
-	if (flags & PB_STATUS_CHANGING)
-		say(advice, "a view change is under way");
 	if (status->role == PB_ROLE_UNCONFIRMED)
 		advise_unconfirmed(status, name, advice);
 	if (status->role == PB_ROLE_PRIMARY || status->role == PB_ROLE_BACKUP) {

@@ -343,9 +343,8 @@ enum pb_counter {
 #define PB_STATUS_CRASHED	(1U << 0)	/* was not removed in order last time */
 #define PB_STATUS_DIVERGED	(1U << 1)	/* failed writes here that the backup lacks */
 #define PB_STATUS_DISK_FAILED	(1U << 2)	/* the data device failed a write */
-#define PB_STATUS_CHANGING	(1U << 3)	/* a view change is under way */
-#define PB_STATUS_FORCED	(1U << 4)	/* a view was forced, data may be lost */
-#define PB_STATUS_META_FAILED	(1U << 5)	/* the metadata device failed */
+#define PB_STATUS_FORCED	(1U << 3)	/* a view was forced, data may be lost */
+#define PB_STATUS_META_FAILED	(1U << 4)	/* the metadata device failed */
 
 /**
  * struct pb_ioc_status - PB_IOC_STATUS: everything about one volume (out)
