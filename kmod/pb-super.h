@@ -58,8 +58,8 @@ int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
  * @super: filled on success only
  * @why: set to a constant line on failure
  *
- * The valid copy with the higher generation.  An update writes copy 0, then
- * copy 1, so a single damaged copy never brings an older view back.  Copies
+ * The valid copy with the higher generation.  An update writes both, one after
+ * the other, so a single damaged copy never brings an older view back.  Copies
  * that are both valid but of different volumes or replicas, or differ at the
  * same generation, are refused.  So is any copy beside one that is undamaged
  * and has an unknown version or an impossible value: that one may be newer.

@@ -33,6 +33,8 @@ POINT = re.compile(r"^(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\s*(.*))?$", re.IGNORECASE)
 SKIP = re.compile(r"#\s*SKIP\b", re.IGNORECASE)
 EXIT_SKIP = 4
+# What of the debug kernel's run belongs to every change.
+DEBUG_QUICK = ["test_hostile", "test_states", "test_reconnect"]
 
 
 class Job:
@@ -181,7 +183,8 @@ def unit_jobs():
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
-    jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=600))
+    if LONG:
+        jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=600))
     jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=400))
     jobs.append(Job("style", [os.path.join(TOP, "scripts", "check.sh"), "6.1", "6.12"], limit=600))
     jobs.append(Job("dkms", [os.path.join(HERE, "dkms", "test_dkms.sh")], limit=900))
@@ -238,17 +241,22 @@ def debug_kernel():
         sys.exit("run.py: cannot build the debug kernel")
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     build("module", "KVER=debug", f"KDIR={found['PB_KERNEL_TREE']}")
-    os.environ["PB_KERNEL_IMAGE"] = found["PB_KERNEL_IMAGE"]
-    return found["PB_KERNEL_IMAGE"], {"PB_KO": os.path.join(BUILD, "debug", "dm-pb.ko"),
-                                      "PBCTL": PBCTL, "PB_DEBUG": "1"}
+    image = found["PB_KERNEL_IMAGE"]
+    return image, {"PB_KO": os.path.join(BUILD, "debug", "dm-pb.ko"), "PBCTL": PBCTL,
+                   "PB_DEBUG": "1", "PB_KERNEL_IMAGE": image}
+
+
+def debug_jobs():
+    """The tests in machines, on the debug kernel."""
+    kernel, env = debug_kernel()
+    return vm_jobs("debug", kernel, env) + multi_jobs("debug", kernel, env)
 
 
 def all_jobs(args):
     """Every job that the options ask for, in the order they start."""
     build("userspace")
     if args.debug:
-        kernel, env = debug_kernel()
-        return vm_jobs("debug", kernel, env) + multi_jobs("debug", kernel, env)
+        return debug_jobs()
     jobs = unit_jobs()
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
@@ -257,6 +265,8 @@ def all_jobs(args):
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))
+    if args.ci:
+        jobs += [job for job in debug_jobs() if any(q in job.name for q in DEBUG_QUICK)]
     return jobs
 
 
@@ -266,6 +276,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernels", default="6.1 6.12")
     parser.add_argument("--debug", action="store_true")
+    parser.add_argument("--ci", action="store_true", help="add the quick part on the debug kernel")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("patterns", nargs="*")
     args = parser.parse_args()
