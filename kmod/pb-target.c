@@ -189,6 +189,10 @@ static int open_devices(struct dm_target *ti, struct dm_arg_set *as,
 		return ret;
 	}
 	params->data = target->data->bdev;
+	if (bdev_read_only(params->data)) {
+		ti->error = "the data device is read-only";
+		return -EROFS;
+	}
 	if (!strcmp(meta, "-"))
 		return 0;
 	ret = dm_get_device(ti, meta, dm_table_get_mode(ti->table),
@@ -198,6 +202,10 @@ static int open_devices(struct dm_target *ti, struct dm_arg_set *as,
 		return ret;
 	}
 	params->meta = target->meta->bdev;
+	if (bdev_read_only(params->meta)) {
+		ti->error = "the metadata device is read-only";
+		return -EROFS;
+	}
 	if (params->meta == params->data) {
 		ti->error = "data and metadata device are the same: say -";
 		return -EINVAL;

@@ -51,19 +51,17 @@ long() {
 
 # A program that prints unnumbered TAP lines.
 run_c() {
-	local line rc
+	local line
 
-	"$@" >"$work/run" 2>&1 &
-	wait $!
-	rc=$?
 	while IFS= read -r line; do
 		case $line in
 		"ok - "*)	ok 0 "${line#ok - }" ;;
-		"not ok - "*)	ok 1 "${line#not ok - }"; rc=0 ;;
+		"not ok - "*)	ok 1 "${line#not ok - }" ;;
+		"rc 0"|"rc 1")	;;
+		"rc "*)		ok 1 "$(basename "$1") ended with ${line#rc }" ;;
 		*)		echo "$line" ;;
 		esac
-	done <"$work/run"
-	[ $rc -eq 0 ] || ok 1 "$(basename "$1") ended with $rc"
+	done < <(timeout -k 5 "${RUN_LIMIT:-150}" "$@" 2>&1; echo "rc $?")
 }
 
 wait_for() {	# wait_for COMMAND...: up to 20 s until it succeeds
