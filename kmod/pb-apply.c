@@ -404,11 +404,16 @@ void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 {
 	spin_lock_irq(&apply->lock);
 	WARN_ON_ONCE(apply->nr || apply->conn);
+	/*
+	 * Who closes a connection marks it first and then calls link_down:
+	 * either we see the mark here, or it takes back what we set.
+	 */
+	if (READ_ONCE(conn->state) != PB_LINK_CLOSING)
+		apply->conn = conn;
 	apply->peer_incarnation = incarnation;
 	apply->recv_seq = resume;
 	apply->ack_first = first_unacked;
 	apply->ack_count = resume + 1 - first_unacked;
-	apply->conn = conn;
 	spin_unlock_irq(&apply->lock);
 }
 

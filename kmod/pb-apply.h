@@ -94,7 +94,8 @@ void pb_apply_exit(struct pb_apply *apply);
  * start at once.
  *
  * Context: process, the connection's receiving worker.
- * Return: 0, -EAGAIN when the memory bound is reached, -EPROTO.
+ * Return: 0, -EAGAIN when the memory bound is reached, -EIO when the disk has
+ * failed.
  */
 int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 		     const struct pb_msg *msg);
@@ -133,8 +134,9 @@ void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 
 /**
  * pb_apply_link_down() - the upstream connection is about to be closed
- * @apply: the source
+ * @apply: the source; the connection is in PB_LINK_CLOSING
  *
+ * From here on no completion touches the connection.
  * What is under way goes on; its ack is implied by the next hello.
  */
 void pb_apply_link_down(struct pb_apply *apply);

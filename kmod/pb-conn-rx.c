@@ -148,9 +148,12 @@ static int offer(struct pb_conn *conn)
 		return ret;
 	}
 	WRITE_ONCE(conn->rx_paused, false);
+	if (ret == -EIO)
+		return refuse(conn, PB_BYE_DISK_FAILED,
+			      pb_bye_text(PB_BYE_DISK_FAILED));
 	if (ret)
 		return refuse(conn, PB_BYE_PROTOCOL,
-			      "a message that cannot be right");
+			      "a message that does not fit what went before");
 	if (conn->cfg.upstream)
 		conn->expect.next_seq = msg->seq + 1;
 	if (msg->data_len)

@@ -249,9 +249,8 @@ void pb_conn_fail(struct pb_conn *conn, enum pb_bye bye, bool ours,
 		conn->cfg.ops->down(conn);
 }
 
-void pb_conn_close(struct pb_conn *conn, enum pb_bye bye)
+void pb_conn_close(struct pb_conn *conn)
 {
-	pb_conn_fail(conn, bye, true, "%s", pb_bye_text(bye));
 	/* A sender that comes later sees the state and leaves at once. */
 	pb_conn_say_bye(conn, conn->bye_ours ? conn->bye : PB_BYE_NONE);
 	remove_wait_queue(sk_sleep(conn->sock->sk), &conn->wait);

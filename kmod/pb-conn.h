@@ -208,15 +208,14 @@ void pb_conn_start(struct pb_conn *conn);
 
 /**
  * pb_conn_close() - end a connection, for the owner
- * @conn: any state; never from one of its own works
- * @bye: what to tell the peer if the connection still stands
+ * @conn: in PB_LINK_CLOSING, by pb_conn_fail(); never from one of its own works
  *
- * When this returns, no work of the connection runs, no sender is in a socket
+ * Tells the peer why, if it was us who began.  When this returns, no work of the connection runs, no sender is in a socket
  * call, and no callback will come.  Drops the owner's reference.
  *
  * Context: process, waits for works.
  */
-void pb_conn_close(struct pb_conn *conn, enum pb_bye bye);
+void pb_conn_close(struct pb_conn *conn);
 
 /**
  * pb_conn_fail() - begin to close, from wherever it was noticed

@@ -206,18 +206,16 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 	bool was_up;
 
 	lockdep_assert_held(&pb->ctl_mutex);
+	pb_conn_fail(conn, bye, true, "%s", pb_bye_text(bye));
 	if (side->upstream)
 		pb_apply_link_down(&pb->apply);
 	pb_conn_get(conn);
-	pb_conn_close(conn, bye);
+	pb_conn_close(conn);
 	was_up = conn->expect.hello_done;
-	if (side->upstream) {
-		/* Its receiver may have accepted a hello in between. */
-		pb_apply_link_down(&pb->apply);
+	if (side->upstream)
 		pb_apply_drop_current(&pb->apply);
-	} else {
+	else
 		pb_path_link_down(&pb->path);
-	}
 	strscpy(side->reason, conn->reason, sizeof(side->reason));
 	DMINFO("%s: connection to %s %s: %s", pb->super.name,
 	       side->member.name, was_up ? "ended" : "refused", side->reason);

@@ -517,25 +517,32 @@ def main(tests, **pair_args):
 
 
 def _run_all(tests, pair_args):
-    """All tests on one rig, which is booted again after a failure."""
-    results = []
-    rest = list(tests)
+    """All tests, on one rig as long as none fails; a test with own_rig boots its own."""
+    results, rest = [], list(tests)
     while rest:
+        if getattr(rest[0], "own_rig", False):
+            results.append(_one(len(results) + 1, rest.pop(0), None))
+            continue
         try:
             with Pair(linked=False, **pair_args) as pair:
-                while rest:
-                    results.append(_one(len(results) + 1, rest.pop(0), pair))
-                    if not results[-1]:
-                        with contextlib.suppress(OSError):
-                            pair.rig.save_output(os.path.basename(sys.argv[0]).split(".")[0])
-                        break
-                    if rest:
-                        refresh(pair)
+                _run_shared(pair, rest, results)
         except (RigError, Failure) as err:
             print(f"Bail out! {str(err).splitlines()[0]}", flush=True)
             return BAD
     print(f"# {sum(results)} of {len(results)} passed", flush=True)
     return 0 if all(results) else BAD
+
+
+def _run_shared(pair, rest, results):
+    """Take tests off REST until one fails, needs another rig, or there is none."""
+    while rest and not getattr(rest[0], "own_rig", False):
+        if results:
+            refresh(pair)
+        results.append(_one(len(results) + 1, rest.pop(0), pair))
+        if not results[-1]:
+            with contextlib.suppress(OSError):
+                pair.rig.save_output(os.path.basename(sys.argv[0]).split(".")[0])
+            return
 
 
 def refresh(pair):
