@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hostile messages: the connection is refused, the disk keeps every byte, and
+ * the volume serves on after a good reconnection.
+ *
+ *   t_hostile backup B FILE	a fake predecessor against backup B
+ *   t_hostile primary A FILE	a fake successor against primary A
+ *
+ * FILE is what the device's data disk lies on.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tlib.h"
+
+static const char *dev;
+static const char *file;
+static uint64_t last_refused;
+
+/* What is sent instead of, or after, a good beginning. */
+struct hostile {
+	const char *name;
+	bool instead;		/* of the hello */
+	bool (*say)(struct t_peer *peer);
+	const char *reason;	/* part of what the status must say */
+};
+
+static bool send_hello(struct t_peer *peer, const struct pb_hello *hello,
+		       uint64_t view)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_HELLO);
+	struct pb_wire_hello wire;
+
+	msg.view = view;
+	pb_hello_pack(hello, &wire);
+	msg.data_len = sizeof(wire);
+	return t_peer_send(peer, &msg, &wire);
+}
+
+/* A hello with one thing wrong. */
+#define HELLO_CASE(name, change)				\
+static bool hello_##name(struct t_peer *peer)			\
+{								\
+	struct pb_hello h = peer->hello;			\
+	uint64_t view = peer->view;				\
+								\
+	change;							\
+	return send_hello(peer, &h, view);			\
+}
+
+HELLO_CASE(view_new, view++)
+HELLO_CASE(view_old, view--)
+HELLO_CASE(replica, h.replica[0] ^= 1)
+HELLO_CASE(volume, h.volume[15] ^= 0x80)
+HELLO_CASE(digest, h.view_digest ^= 1)
+HELLO_CASE(size, h.data_sectors -= 8)
+HELLO_CASE(version, h.version_min = h.version_max = 99)
+HELLO_CASE(features, h.features = 1)
+HELLO_CASE(block, h.block_size = 4096)
+HELLO_CASE(min_block, h.min_block_size = 4096)
+HELLO_CASE(limits, h.max_data = 4096)
+HELLO_CASE(incarnation, h.incarnation = 0)
+HELLO_CASE(unacked, h.first_unacked = 0)
+
+static bool hello_crc(struct t_peer *peer)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_HELLO);
+	struct pb_wire_hello wire;
+
+	pb_hello_pack(&peer->hello, &wire);
+	wire.reserved[3] = 1;
+	msg.data_len = sizeof(wire);
+	return t_peer_send(peer, &msg, &wire);
+}
+
+static bool garbage(struct t_peer *peer)
+{
+	char bytes[64];
+
+	memset(bytes, 'G', sizeof(bytes));
+	return t_peer_raw(peer, bytes, sizeof(bytes));
+}
+
+static bool say_hello(struct t_peer *peer)
+{
+	return t_peer_hello(peer);
+}
+
+/* A write as it should be, then with one thing wrong. */
+static struct pb_msg good_write(struct t_peer *peer)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_WRITE);
+
+	msg.seq = peer->next_seq;
+	msg.sector = 64;
+	msg.count = 8;
+	msg.data_len = 4096;
+	return msg;
+}
+
+#define WRITE_CASE(name, change)				\
+static bool write_##name(struct t_peer *peer)			\
+{								\
+	struct pb_msg m = good_write(peer);			\
+								\
+	change;							\
+	memset(peer->data, 0xee, PB_WIRE_MAX_DATA);		\
+	return t_peer_send(peer, &m, peer->data);		\
+}
+
+WRITE_CASE(early, m.seq = 1)
+WRITE_CASE(view_new, m.view++)
+WRITE_CASE(view_old, m.view--)
+WRITE_CASE(from, m.from ^= 1)
+WRITE_CASE(from_far, m.from = 200)
+WRITE_CASE(again, m.seq--)
+WRITE_CASE(gap, m.seq++)
+WRITE_CASE(seq_zero, m.seq = 0)
+WRITE_CASE(misaligned, m.sector = 63)
+WRITE_CASE(odd_count, m.count = 7; m.data_len = 7 * 512)
+WRITE_CASE(outside, m.sector = peer->bounds.data_sectors)
+WRITE_CASE(over_end, m.sector = peer->bounds.data_sectors - 4)
+WRITE_CASE(wraps, m.sector = ~0ULL - 7)
+WRITE_CASE(empty, m.count = 0; m.data_len = 0)
+WRITE_CASE(length, m.data_len = 8192)
+WRITE_CASE(huge, m.count = 0x100000; m.data_len = 0x20000000)
+WRITE_CASE(flag, m.flags = 0x80)
+WRITE_CASE(status, m.status = 5)
+WRITE_CASE(type, m.type = 77)
+
+static bool bad_crc(struct t_peer *peer)
+{
+	struct pb_msg msg = good_write(peer);
+	struct pb_wire_hdr hdr;
+
+	pb_codec_pack(&msg, &hdr);
+	hdr.sector ^= cpu_to_le64(8);
+	return t_peer_raw(peer, &hdr, sizeof(hdr)) &&
+	       t_peer_raw(peer, peer->data, 4096);
+}
+
+static bool zeroes_outside(struct t_peer *peer)
+{
+	struct pb_msg msg = good_write(peer);
+
+	msg.type = PB_WIRE_ZEROES;
+	msg.data_len = 0;
+	msg.count = peer->bounds.data_sectors;
+	return t_peer_send(peer, &msg, NULL);
+}
+
+static bool ack_from_above(struct t_peer *peer)
+{
+	return t_peer_ack(peer, 1, 1);
+}
+
+/*
+ * The beginning of a write and no more: not refused, but cut off by us.  The
+ * bytes that came must not reach the disk.
+ */
+static void half_write(struct t_peer *peer)
+{
+	struct pb_msg msg = good_write(peer);
+	struct pb_wire_hdr hdr;
+
+	pb_codec_pack(&msg, &hdr);
+	memset(peer->data, 0xee, 4096);
+	t_peer_raw(peer, &hdr, sizeof(hdr));
+	t_peer_raw(peer, peer->data, 2048);
+	t_peer_close(peer);
+}
+
+static const struct hostile hellos[] = {
+	{ "hello of the next view", true, hello_view_new, "view" },
+	{ "hello of the view before", true, hello_view_old, "view" },
+	{ "hello of another replica", true, hello_replica, "neighbour" },
+	{ "hello of another volume", true, hello_volume, "volume" },
+	{ "hello with other members", true, hello_digest, "" },
+	{ "hello with another size", true, hello_size, "size" },
+	{ "hello of version 99", true, hello_version, "version" },
+	{ "hello with a feature", true, hello_features, "feature" },
+	{ "hello with another block size", true, hello_block, "block" },
+	{ "hello with a coarser disk", true, hello_min_block, "block" },
+	{ "hello with a small limit", true, hello_limits, "limits" },
+	{ "hello with incarnation 0", true, hello_incarnation, "incarnation" },
+	{ "hello with first unacked 0", true, hello_unacked, "unacked" },
+	{ "hello with a bad crc", true, hello_crc, "damaged" },
+	{ "garbage for a hello", true, garbage, "not a message" },
+	{ "write before the hello", true, write_early, "hello first" },
+	{ "ack before the hello", true, ack_from_above, "hello first" },
+	{ "second hello", false, say_hello, "second hello" },
+	{ "garbage", false, garbage, "not a message" },
+};
+
+static const struct hostile downs[] = {
+	{ "write of the next view", false, write_view_new, "another view" },
+	{ "write of the view before", false, write_view_old, "another view" },
+	{ "write from another member", false, write_from, "neighbour" },
+	{ "write from member 200", false, write_from_far, "sender" },
+	{ "write with a used number", false, write_again, "again" },
+	{ "write with a gap before it", false, write_gap, "gap" },
+	{ "write without a number", false, write_seq_zero, "sequence" },
+	{ "misaligned write", false, write_misaligned, "aligned" },
+	{ "write of odd length", false, write_odd_count, "aligned" },
+	{ "write behind the end", false, write_outside, "outside" },
+	{ "write over the end", false, write_over_end, "outside" },
+	{ "write that wraps around", false, write_wraps, "outside" },
+	{ "empty write", false, write_empty, "empty" },
+	{ "write with another length", false, write_length, "length" },
+	{ "write of 512 MiB", false, write_huge, "large" },
+	{ "write with an unknown flag", false, write_flag, "flag" },
+	{ "write with a status", false, write_status, "status" },
+	{ "unknown type", false, write_type, "type" },
+	{ "write with a bad crc", false, bad_crc, "damaged" },
+	{ "zeroes over the end", false, zeroes_outside, "" },
+	{ "ack from the predecessor", false, ack_from_above, "this way" },
+};
+
+static const char *last_reason(void)
+{
+	static struct pb_ioc_status status;
+
+	if (t_status(dev, &status))
+		bail("no status");
+	return status.role == PB_ROLE_BACKUP ? status.upstream.reason :
+					       status.downstream.reason;
+}
+
+/* The connection ended, with this reason, and was counted. */
+static void refused(struct t_peer *peer, const struct hostile *h)
+{
+	uint64_t now;
+	uint32_t bye;
+	bool closed = t_peer_closed(peer, &bye);
+
+	closed = closed && t_wait(t_links(dev, PB_LINK_NONE));
+	now = t_counter(dev, PB_CNT_RX_REFUSED);
+	ok(closed && now == last_refused + 1 && strstr(last_reason(), h->reason),
+	   "%s: refused, counted, told", h->name);
+	if (now != last_refused + 1 || !closed ||
+	    !strstr(last_reason(), h->reason))
+		note("closed %d, bye %u, refused %lld, reason '%s'", closed, bye,
+		     (long long)(now - last_refused), last_reason());
+	last_refused = now;
+}
+
+static void same_disk(const void *before, size_t len, const char *name)
+{
+	size_t now_len;
+	void *now = t_read_file(file, &now_len);
+
+	ok(now_len == len && !memcmp(now, before, len),
+	   "%s: the disk is as it was", name);
+	free(now);
+}
+
+static void against_backup(struct t_peer *peer, const struct hostile *h)
+{
+	size_t len;
+	void *before;
+
+	if (!t_peer_up(peer) || !t_peer_write(peer, 0, 8, peer->next_seq) ||
+	    !t_peer_wait_ack(peer, peer->next_seq - 1)) {
+		ok(false, "%s: good connection before it", h->name);
+		return;
+	}
+	before = t_read_file(file, &len);
+	if (h->instead)
+		t_peer_connect(peer);
+	if (h->say)
+		h->say(peer);
+	else
+		half_write(peer);
+	if (h->say)
+		refused(peer, h);
+	else
+		ok(t_wait(t_links(dev, PB_LINK_NONE)), "%s: noticed", h->name);
+	same_disk(before, len, h->name);
+	free(before);
+}
+
+static int backup(void)
+{
+	static const struct hostile half = { "half a write", false, NULL, "" };
+	struct t_peer peer;
+	unsigned int i;
+
+	t_peer_init(&peer, dev);
+	last_refused = t_counter(dev, PB_CNT_RX_REFUSED);
+	for (i = 0; i < ARRAY_SIZE(hellos); i++)
+		against_backup(&peer, &hellos[i]);
+	for (i = 0; i < ARRAY_SIZE(downs); i++)
+		against_backup(&peer, &downs[i]);
+	against_backup(&peer, &half);
+	ok(t_peer_up(&peer) && t_peer_write(&peer, 0, 8, 0x77) &&
+	   t_peer_wait_ack(&peer, peer.next_seq - 1), "it serves on");
+	t_peer_free(&peer);
+	return t_result();
+}
+
+/* Acks with something wrong; the last write sent has number @recv_seq. */
+#define ACK_CASE(name, change)					\
+static bool ack_##name(struct t_peer *peer)			\
+{								\
+	struct pb_msg m = t_msg(peer, PB_WIRE_ACK);		\
+								\
+	m.seq = peer->hello.recv_seq;				\
+	m.count = 1;						\
+	change;							\
+	return t_peer_send(peer, &m, NULL);			\
+}
+
+ACK_CASE(view_new, m.view++)
+ACK_CASE(view_old, m.view--)
+ACK_CASE(from, m.from ^= 1)
+ACK_CASE(never, m.seq += 1000)
+ACK_CASE(next, m.seq++)
+ACK_CASE(beyond, m.count = 2)
+ACK_CASE(wraps, m.count = 5; m.seq = ~0ULL - 2)
+ACK_CASE(nothing, m.count = 0)
+ACK_CASE(sector, m.sector = 8)
+ACK_CASE(data, m.data_len = 512)
+ACK_CASE(old, m.seq--)
+ACK_CASE(old_and_new, m.seq--; m.count = 2)
+
+static bool write_upward(struct t_peer *peer)
+{
+	struct pb_msg msg = good_write(peer);
+
+	msg.seq = 1;
+	return t_peer_send(peer, &msg, peer->data);
+}
+
+static const struct hostile ups[] = {
+	{ "ack of the next view", false, ack_view_new, "another view" },
+	{ "ack of the view before", false, ack_view_old, "another view" },
+	{ "ack from another member", false, ack_from, "neighbour" },
+	{ "ack of what was never sent", false, ack_never, "never sent" },
+	{ "ack of the next number", false, ack_next, "never sent" },
+	{ "ack of one too many", false, ack_beyond, "never sent" },
+	{ "ack that wraps around", false, ack_wraps, "" },
+	{ "ack of nothing", false, ack_nothing, "count" },
+	{ "ack with a sector", false, ack_sector, "sector" },
+	{ "ack with data", false, ack_data, "length" },
+	{ "ack again", false, ack_old, "" },
+	{ "ack again and a new one", false, ack_old_and_new, "" },
+	{ "write from the successor", false, write_upward, "this way" },
+};
+
+/* One write is acked, the next one waits; both on this connection. */
+static bool good_start(struct t_peer *peer, struct t_io *io)
+{
+	struct pb_msg msg;
+
+	if (!t_peer_up(peer))
+		return false;
+	t_io_start(io, dev, T_WRITE, 0, 4096, 1);
+	if (!t_peer_expect(peer, PB_WIRE_WRITE, &msg) ||
+	    !t_peer_ack(peer, msg.seq, 1) || t_io_finish(io))
+		return false;
+	t_io_start(io, dev, T_WRITE, 65536, 4096, 2);
+	return t_peer_expect(peer, PB_WIRE_WRITE, &msg);
+}
+
+static void against_primary(struct t_peer *peer, const struct hostile *h)
+{
+	struct pb_msg msg;
+	struct t_io io;
+	bool again;
+
+	if (!good_start(peer, &io)) {
+		ok(false, "%s: good connection before it", h->name);
+		return;
+	}
+	if (h->instead) {
+		t_peer_connect(peer);
+		t_peer_recv(peer, &msg, T_DEADLINE_MS);
+	}
+	h->say(peer);
+	refused(peer, h);
+	ok(!t_io_done(&io), "%s: the write waits", h->name);
+	/* The fake forgets that it got the write: it must come again. */
+	peer->hello.recv_seq--;
+	again = t_peer_up(peer) && t_peer_expect(peer, PB_WIRE_WRITE, &msg) &&
+		t_peer_ack(peer, msg.seq, 1);
+	ok(again && !t_io_finish(&io), "%s: sent again and done", h->name);
+}
+
+/* Recv_seq of a hello is judged as well: below what it acked, above all. */
+static void wrong_resume(struct t_peer *peer)
+{
+	static const struct hostile low = { "hello that forgets acks", true,
+					    NULL, "" };
+	static const struct hostile high = { "hello that got what was never sent",
+					     true, NULL, "" };
+	uint64_t recv_seq = peer->hello.recv_seq;
+
+	peer->hello.recv_seq = 0;
+	t_peer_up(peer);
+	refused(peer, &low);
+	peer->hello.recv_seq = recv_seq + 1000;
+	t_peer_up(peer);
+	refused(peer, &high);
+	peer->hello.recv_seq = recv_seq;
+}
+
+static int primary(void)
+{
+	struct t_peer peer;
+	struct pb_msg msg;
+	struct t_io io;
+	unsigned int i;
+
+	t_peer_init(&peer, dev);
+	last_refused = t_counter(dev, PB_CNT_RX_REFUSED);
+	for (i = 0; i < ARRAY_SIZE(hellos); i++)
+		against_primary(&peer, &hellos[i]);
+	for (i = 0; i < ARRAY_SIZE(ups); i++)
+		against_primary(&peer, &ups[i]);
+	wrong_resume(&peer);
+	ok(t_peer_up(&peer), "a good successor connects");
+	t_io_start(&io, dev, T_FUA, 0, 4096, 9);
+	while (!t_io_done(&io) &&
+	       t_peer_recv(&peer, &msg, T_DEADLINE_MS) == T_GOT)
+		t_peer_ack(&peer, msg.seq, 1);
+	is(t_io_finish(&io), 0, "it serves on");
+	t_peer_free(&peer);
+	return t_result();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 4)
+		return 2;
+	dev = argv[2];
+	file = argv[3];
+	return strcmp(argv[1], "backup") ? primary() : backup();
+}

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A replica that was not taken down in order knows it.  The crash is a copy of
+# both disks taken while the volume is in use.
+. "$(dirname "$0")/lib.sh"
+begin
+
+crash() {	# crash FROM TO: TO is what FROM would be after a crash
+	cp $work/d$1 $work/d$2
+	cp $work/m$1 $work/m$2
+	eval "dev_d$2=\$(losetup -f --show $work/d$2)"
+	eval "dev_m$2=\$(losetup -f --show $work/m$2)"
+	again $2
+}
+
+make_pair
+check "a write" pbt io A write
+is "$(pbt status A flags)" - "A: never crashed"
+crash A X
+crash B Y
+is "$(pbt status X flags)" crashed "the primary's copy: crashed"
+is "$(pbt status Y flags)" crashed "the backup's copy: crashed"
+is "$(pbt view X 1 ab)" EUCLEAN "a primary beside a synced backup may differ"
+is "$(pbt view Y 1 ab)" EUCLEAN "a backup may have lost what it acked"
+is "$(pbt io X read)" EBADE "and serves nothing"
+is "$(pbt view X 2 ab)" EUCLEAN "nor in the next view"
+is "$(pbt view Y 2 ba)" EUCLEAN "nor as primary beside a synced backup"
+check "alone it may" pbt view X 2 a
+is "$(pbt status X flags)" - "that settles the crash"
+is "$(pbt io X read)" 0 "and it serves"
+check "the other, as unsynced" pbt view Y 2 ab-
+is "$(pbt status Y state)" stale "is stale"
+dmsetup remove X
+dmsetup remove Y
+
+# In order: not crashed.
+same
+dmsetup remove A
+dmsetup remove B
+again A
+again B
+is "$(pbt status A flags)" - "taken down in order: not crashed"
+check "A: view 1 is confirmed" pbt view A 1 ab
+check "B: view 1 is confirmed" pbt view B 1 ab
+check "they connect" pbt pair A B
+is "$(pbt io A write)" 0 "and go on"
+same
+
+# A sole primary resumes after a crash; twice crashed is crashed.
+check "A: view 2" pbt view A 2 a
+crash A V
+is "$(pbt status V flags)" crashed "sole primary: crashed"
+dmsetup remove V
+again V
+is "$(pbt status V flags)" crashed "set up and removed unconfirmed: still crashed"
+check "it confirms its view alone" pbt view V 2 a
+is "$(pbt io V read)" 0 "and serves"
+is "$(pbt status V flags)" crashed "the crash is not forgotten by that"
+is "$(pbt view V 3 ab)" EUCLEAN "so no view with a synced backup"
+check "but one with an unsynced backup" pbt view V 3 ab-
+dmsetup remove V
+
+# Idle and stale: nothing to lose.
+check "B: view 2" pbt view B 2 a
+crash B U
+is "$(pbt status U flags)" - "an idle replica does not crash"
+check "U: confirms" pbt view U 2 a
+dmsetup remove U
+
+# Held writes that were given up: not in order.
+check "A: view 3" pbt view A 3 ac
+pbt policy A error
+pbt io A write >/dev/null
+check "failed before it began: nothing differs" [ "$(pbt status A flags)" = - ]
