@@ -10,6 +10,10 @@ set -eu
 SOURCE=linux-source-6.12
 PACKAGES="$SOURCE build-essential flex bison bc libelf-dev libssl-dev xz-utils cpio kmod util-linux"
 
+# Far from all that dm-pb touches: without KASAN and UBSAN these compile and run faster.
+PLAIN="arch/x86/kernel arch/x86/events arch/x86/pci drivers/acpi drivers/acpi/acpica drivers/input
+	drivers/pci drivers/pnp drivers/tty/serial drivers/tty/serial/8250 drivers/tty/vt"
+
 here=$(dirname "$(realpath "$0")")
 config=$here/debug.config
 cache=${PB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dm-pb}
@@ -73,7 +77,10 @@ step() {
 
 unpack() {
 	tar -xJf "/usr/src/$SOURCE.tar.xz" -C "$work" &&
-		mv "$work/$SOURCE" "$work/source"
+		mv "$work/$SOURCE" "$work/source" || return
+	for dir in $PLAIN; do
+		printf '\nKASAN_SANITIZE := n\nUBSAN_SANITIZE := n\n' >>"$work/source/$dir/Makefile" || return
+	done
 }
 
 make_source() {
@@ -98,8 +105,8 @@ check_config() {
 	[ -z "$lost" ] || die "options of debug.config that are not in .config:$lost"
 }
 
-# Only what is needed to boot and to build a module stays: a tenth of the tree.
-# "build" and "source" are dangling links to a directory that will be gone.
+# Only what is needed to boot and to build a module stays. The links "build" and
+# "source" lead to a directory that will be gone.
 harvest() {
 	release=$(cat "$work/source/include/config/kernel.release")
 	# shellcheck disable=SC2016
@@ -140,6 +147,7 @@ find_dest() {
 }
 
 mkdir -p "$cache"
+cache=$(realpath "$cache")
 find_dest
 if [ ! -d "$dest" ]; then
 	install_packages

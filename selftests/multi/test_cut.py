@@ -28,14 +28,19 @@ def cut_and_heal(pair, direction, silent):
     for i in silent:
         pair.nodes[i].wait_event("peer-silent", marks[pair.nodes[i]])
     stuck = writer.wait_stuck(still=0.2)
+    # One that begins while there is no connection waits as well.
+    late = pair.writer(a, threads=2, slots=32, count=20, first=writer.threads)
+    until("the late writes held", lambda: a.status()["held"] + a.status()["in_flight"] >= 6, pause=0.1)
     wait_held_longer(a, TIMEOUT + 500)
+    check(not late.acks, f"{late.acks} writes acknowledged that began without the backup")
     check(writer.acks == stuck, f"{writer.acks - stuck} writes acknowledged without the backup")
     check(not writer.errors, f"writes failed: {writer.errors}")
     pair.rig.heal()
-    writer.wait_done(90)
+    writer.wait_done(60)
+    late.wait_done()
     a.wait_link()
     check(a.link()["connects"] > connects, "no new connection, yet the old one ended")
-    lost = writer.lost(b.vm.disk_path("data"))
+    lost = writer.lost(b.vm.disk_path("data")) + late.lost(b.vm.disk_path("data"))
     check(not lost, "\n".join(lost[:10]))
     pair.finish()
 

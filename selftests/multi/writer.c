@@ -5,7 +5,7 @@
  * that what it knows survives the machine's death.
  *
  *   writer DEVICE [-t THREADS] [-s SLOTS] [-b BYTES] [-n COUNT] [-o] [-f N]
- *	    [-r SEED] [-p US]
+ *	    [-r SEED] [-p US] [-k FIRST]
  *
  *   -t  threads, each with blocks ("slots") of its own
  *   -s  slots per thread, written round and round
@@ -15,6 +15,7 @@
  *   -f  write without O_DSYNC, and fdatasync after every N writes
  *   -r  seed of -o
  *   -p  pause between writes, microseconds
+ *   -k  number of the first thread, so that two writers have no block in common
  *
  * Lines: "w THREAD SLOT SEQ" written, "f THREAD SEQ" all up to SEQ flushed,
  * "e THREAD SEQ ERRNO" failed (the thread ends), "d THREAD" done.
@@ -40,7 +41,7 @@ struct job {
 	int id;
 };
 
-static int fd, threads = 1, overlap, flush_every;
+static int fd, threads = 1, first, overlap, flush_every;
 static uint64_t slots = 64, count;
 static size_t bytes = 4096;
 static unsigned int seed = 1, pause_us;
@@ -133,7 +134,7 @@ int main(int argc, char **argv)
 	struct job jobs[MAX_THREADS];
 	int option, i;
 
-	while ((option = getopt(argc, argv, "t:s:b:n:of:r:p:")) != -1) {
+	while ((option = getopt(argc, argv, "t:s:b:n:of:r:p:k:")) != -1) {
 		switch (option) {
 		case 't': threads = atoi(optarg); break;
 		case 's': slots = atoll(optarg); break;
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
 		case 'o': overlap = 1; break;
 		case 'f': flush_every = atoi(optarg); break;
 		case 'r': seed = atoi(optarg); break;
+		case 'k': first = atoi(optarg); break;
 		case 'p': pause_us = atoi(optarg); break;
 		default: return 2;
 		}
@@ -155,7 +157,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		die(argv[optind]);
 	for (i = 0; i < threads; i++) {
-		jobs[i].id = i;
+		jobs[i].id = first + i;
 		if (pthread_create(&jobs[i].thread, NULL, run, &jobs[i]))
 			die("thread");
 	}

@@ -78,6 +78,23 @@ void note(const char *fmt, ...)
 	fflush(stdout);
 }
 
+/* Threads that wait for I/O would keep the process from ending. */
+static void release_all(void)
+{
+	int fd = open("/dev/" PB_CONTROL_NAME, O_RDWR | O_CLOEXEC);
+	struct pb_ioc_policy policy = { .policy = PB_POLICY_ERROR };
+	struct pb_ioc_list list = {0};
+	unsigned int i;
+
+	if (fd < 0 || ioctl(fd, PB_IOC_LIST, &list))
+		return;
+	for (i = 0; i < list.nr; i++) {
+		policy.dev = list.devs[i];
+		ioctl(fd, PB_IOC_SET_POLICY, &policy);
+	}
+	close(fd);
+}
+
 void bail(const char *fmt, ...)
 {
 	int err = errno;
@@ -89,6 +106,7 @@ void bail(const char *fmt, ...)
 	va_end(args);
 	printf(" (errno %d)\n", err);
 	fflush(stdout);
+	release_all();
 	_exit(1);
 }
 

@@ -133,16 +133,21 @@ bool t_peer_hello(struct t_peer *peer)
 	return t_peer_send(peer, &msg, &wire);
 }
 
+static bool readable(struct t_peer *peer, uint64_t deadline)
+{
+	struct pollfd pfd = { .fd = peer->fd, .events = POLLIN };
+	uint64_t now = t_now_ms();
+
+	return poll(&pfd, 1, now < deadline ? deadline - now : 0) > 0;
+}
+
 static enum t_got read_all(struct t_peer *peer, void *buf, size_t len,
 			   uint64_t deadline)
 {
-	struct pollfd pfd = { .fd = peer->fd, .events = POLLIN };
-	uint64_t now;
 	ssize_t got;
 
 	while (len) {
-		now = t_now_ms();
-		if (now >= deadline || poll(&pfd, 1, deadline - now) <= 0)
+		if (!readable(peer, deadline))
 			return T_TIMEOUT;
 		got = recv(peer->fd, buf, len, 0);
 		if (got <= 0)
@@ -161,6 +166,10 @@ static enum t_got recv_one(struct t_peer *peer, struct pb_msg *msg,
 	const char *why = "";
 	enum t_got got;
 
+	/* A time-out only between two messages. */
+	if (!readable(peer, deadline))
+		return T_TIMEOUT;
+	deadline = t_now_ms() + T_DEADLINE_MS;
 	got = read_all(peer, &hdr, sizeof(hdr), deadline);
 	if (got != T_GOT)
 		return got;
