@@ -234,6 +234,8 @@ static struct pb_apply_req *new_req(struct pb_apply *apply,
 	areq->req.flags = msg->flags;
 	areq->req.sector = msg->sector;
 	areq->req.count = msg->count;
+	/* For tracing; a member in the middle numbers its own stream. */
+	areq->req.seq = msg->seq;
 	return areq;
 }
 
@@ -257,13 +259,14 @@ static void prepare_write(struct pb_apply *apply, struct pb_conn *conn,
 			  struct pb_apply_req *areq)
 {
 	u32 left = areq->bytes;
-	blk_opf_t opf = REQ_OP_WRITE;
+	/* Somebody waits for it: not background writeback. */
+	blk_opf_t opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
 	struct bio *bio;
 
 	if (areq->req.flags & PB_WIRE_FUA)
-		opf |= REQ_FUA | REQ_SYNC;
+		opf |= REQ_FUA;
 	if (areq->req.flags & PB_WIRE_PREFLUSH)
-		opf |= REQ_PREFLUSH | REQ_SYNC;
+		opf |= REQ_PREFLUSH;
 	bio = new_bio(apply, areq, DIV_ROUND_UP(left, PAGE_SIZE), opf);
 	while (left) {
 		u32 len = min_t(u32, left, PAGE_SIZE);

@@ -15,6 +15,8 @@
 
 /* One gathered send is not larger than this plus one bio's segment. */
 #define TX_BATCH_BYTES	(1U << 20)
+/* Sends by one context in a row; then the worker goes on. */
+#define TX_BUDGET	16
 
 static bool has_tx(struct pb_conn *conn)
 {
@@ -104,60 +106,106 @@ static u32 gather_header(struct pb_conn *conn, int *nr, int *nr_hdrs)
 	return sizeof(*hdr) + sizeof(*conn->tx_hello);
 }
 
+/* Notes where in the gathered bytes a message ends, for mark_sent(). */
+static void note_end(struct pb_conn *conn, u32 bytes)
+{
+	struct pb_tx_end *end = &conn->tx_ends[conn->tx_nr_ends++];
+
+	end->seq = conn->tx_item.msg.seq;
+	end->offset = bytes;
+}
+
 /*
- * Collects messages for one send.  A message counts as handed over (tx_last)
- * when its last byte is in the gathered segments.
+ * Collects messages for one send.  A payload that does not fit whole goes on
+ * at the front of the next one.
  */
 static bool gather(struct pb_conn *conn)
 {
 	struct pb_tx_item *item = &conn->tx_item;
+	bool carried = item->bio;
 	int nr = 0, nr_hdrs = 0;
-	u32 bytes = 0;
+	u32 bytes;
 
 	lockdep_assert_held(&conn->tx_mutex);
-	bytes += gather_payload(conn, &nr);
-	if (nr && !item->bio)
-		conn->tx_last = item->msg.seq;
+	conn->tx_nr_ends = 0;
+	bytes = gather_payload(conn, &nr);
+	if (carried && !item->bio)
+		note_end(conn, bytes);
 	while (!item->bio && nr_hdrs < PB_TX_HDRS && nr + 2 < PB_TX_BVECS &&
 	       bytes < TX_BATCH_BYTES && next_item(conn, item)) {
 		bytes += gather_header(conn, &nr, &nr_hdrs);
 		bytes += gather_payload(conn, &nr);
-		if (!item->bio && !conn->cfg.upstream && item->msg.seq)
-			conn->tx_last = item->msg.seq;
+		if (!item->bio)
+			note_end(conn, bytes);
 	}
+	conn->tx_bytes = bytes;
 	iov_iter_bvec(&conn->tx_iter, ITER_SOURCE, conn->tx_bvecs, nr, bytes);
 	return bytes;
 }
 
-/* Sends until there is nothing left (0), no room (-EAGAIN), or an error. */
-static int tx_run(struct pb_conn *conn)
+/*
+ * What the socket has taken whole may be acked from now on, and its pages are
+ * not looked at any more.
+ */
+static void mark_sent(struct pb_conn *conn)
+{
+	u32 taken = conn->tx_bytes - iov_iter_count(&conn->tx_iter);
+	int i;
+
+	lockdep_assert_held(&conn->tx_mutex);
+	for (i = 0; i < conn->tx_nr_ends; i++) {
+		if (conn->tx_ends[i].offset > taken)
+			break;
+		if (conn->tx_ends[i].seq)
+			WRITE_ONCE(conn->tx_sent, conn->tx_ends[i].seq);
+	}
+}
+
+static int send_some(struct pb_conn *conn)
 {
 	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 	unsigned int noio;
 	int ret;
 
+	msg.msg_iter = conn->tx_iter;
+	noio = memalloc_noio_save();
+	ret = sock_sendmsg(conn->sock, &msg);
+	memalloc_noio_restore(noio);
+	conn->tx_iter = msg.msg_iter;
+	if (ret <= 0)
+		return ret ? ret : -EAGAIN;
+	mark_sent(conn);
+	pb_stat_inc(conn->cfg.stats, PB_CNT_TX_SENDS);
+	pb_stat_add(conn->cfg.stats, PB_CNT_TX_BYTES, ret);
+	WRITE_ONCE(conn->last_tx, jiffies);
+	return ret;
+}
+
+/*
+ * Sends until there is nothing left (0), no room (-EAGAIN), enough for one
+ * context (-EINTR: the worker goes on), or an error.
+ */
+static int tx_run(struct pb_conn *conn)
+{
+	int budget = TX_BUDGET;
+	int ret;
+
 	lockdep_assert_held(&conn->tx_mutex);
-	for (;;) {
+	while (budget--) {
 		if (READ_ONCE(conn->state) == PB_LINK_CLOSING)
 			return 0;
-		if (!iov_iter_count(&conn->tx_iter)) {
-			WRITE_ONCE(conn->tx_sent, conn->tx_last);
-			if (!gather(conn))
-				return 0;
-		}
-		msg.msg_iter = conn->tx_iter;
-		noio = memalloc_noio_save();
-		ret = sock_sendmsg(conn->sock, &msg);
-		memalloc_noio_restore(noio);
-		conn->tx_iter = msg.msg_iter;
-		if (ret <= 0) {
+		if (!iov_iter_count(&conn->tx_iter) && !gather(conn))
+			return 0;
+		ret = send_some(conn);
+		if (ret == -EAGAIN)
 			pb_stat_inc(conn->cfg.stats, PB_CNT_TX_FULL);
-			return ret ? ret : -EAGAIN;
-		}
-		pb_stat_inc(conn->cfg.stats, PB_CNT_TX_SENDS);
-		pb_stat_add(conn->cfg.stats, PB_CNT_TX_BYTES, ret);
-		WRITE_ONCE(conn->last_tx, jiffies);
+		/* A signal of the bio's task, with kernel TLS: not an error. */
+		if (ret == -ERESTARTSYS)
+			return -EINTR;
+		if (ret < 0)
+			return ret;
 	}
+	return -EINTR;
 }
 
 static bool unfinished(struct pb_conn *conn)
@@ -179,31 +227,45 @@ static void unlock_and_pass_on(struct pb_conn *conn)
 		pb_conn_kick_later(conn);
 }
 
+/* Ends a turn of sending; true if there is more to send at once. */
+static bool finish_turn(struct pb_conn *conn, int ret)
+{
+	lockdep_assert_held(&conn->tx_mutex);
+	mutex_unlock(&conn->tx_mutex);
+	if (ret == -EAGAIN)
+		return false;
+	if (ret == -EINTR) {
+		pb_conn_kick_later(conn);
+		return false;
+	}
+	if (ret < 0) {
+		pb_conn_fail(conn, PB_BYE_NONE, true,
+			     "sending failed: error %d", -ret);
+		return false;
+	}
+	return has_tx(conn);
+}
+
 void pb_conn_kick(struct pb_conn *conn)
 {
-	int ret;
-
 	do {
 		if (!mutex_trylock(&conn->tx_mutex))
 			return;
-		ret = tx_run(conn);
-		mutex_unlock(&conn->tx_mutex);
-		if (ret == -EAGAIN)
-			return;
-		if (ret < 0) {
-			pb_conn_fail(conn, PB_BYE_NONE, true,
-				     "sending failed: error %d", -ret);
-			return;
-		}
-	} while (has_tx(conn));
+	} while (finish_turn(conn, tx_run(conn)));
 }
 
+/*
+ * The worker waits for the mutex: the socket's word that there is room may
+ * come while the one that found it full still holds it.
+ */
 void pb_conn_tx_work(struct work_struct *work)
 {
 	struct pb_conn *conn = container_of(work, struct pb_conn, tx_work);
 
 	pb_stat_inc(conn->cfg.stats, PB_CNT_TX_HANDOVERS);
-	pb_conn_kick(conn);
+	do {
+		mutex_lock(&conn->tx_mutex);
+	} while (finish_turn(conn, tx_run(conn)));
 }
 
 u64 pb_conn_sent(struct pb_conn *conn, u64 seq)
@@ -213,8 +275,6 @@ u64 pb_conn_sent(struct pb_conn *conn, u64 seq)
 	if (seq <= sent)
 		return sent;
 	mutex_lock(&conn->tx_mutex);
-	if (!unfinished(conn))
-		WRITE_ONCE(conn->tx_sent, conn->tx_last);
 	sent = conn->tx_sent;
 	unlock_and_pass_on(conn);
 	return sent;

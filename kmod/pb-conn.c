@@ -84,8 +84,7 @@ static bool silent_for(unsigned long since, u32 ms)
 /* We hear nothing if we do not listen: that is not the peer's silence. */
 static bool we_are_behind(struct pb_conn *conn)
 {
-	return READ_ONCE(conn->rx_paused) ||
-	       !skb_queue_empty_lockless(&conn->sock->sk->sk_receive_queue);
+	return READ_ONCE(conn->rx_paused) || work_busy(&conn->rx_work);
 }
 
 static void watch_work(struct work_struct *work)
@@ -222,11 +221,14 @@ bool pb_conn_up(struct pb_conn *conn)
 	return READ_ONCE(conn->state) == PB_LINK_UP;
 }
 
-void pb_conn_set_up(struct pb_conn *conn)
+bool pb_conn_set_up(struct pb_conn *conn)
 {
+	bool up;
+
 	spin_lock_bh(&conn->state_lock);
-	change_state(conn, PB_LINK_UP);
+	up = change_state(conn, PB_LINK_UP);
 	spin_unlock_bh(&conn->state_lock);
+	return up;
 }
 
 void pb_conn_fail(struct pb_conn *conn, enum pb_bye bye, bool ours,

@@ -76,6 +76,16 @@ struct pb_conn_ops {
 #define PB_TX_BVECS	320
 
 /**
+ * struct pb_tx_end - where a gathered message ends
+ * @seq: its sequence number, 0 if it has none
+ * @offset: of its end in the gathered bytes
+ */
+struct pb_tx_end {
+	u64	seq;
+	u32	offset;
+};
+
+/**
  * struct pb_conn_config - how to set a connection up
  * @ops: the owner's
  * @owner: for @ops
@@ -127,7 +137,9 @@ struct pb_conn_config {
  * @tx_hdrs: headers of the gathered messages
  * @tx_bvecs: segments of the gathered messages
  * @tx_hello: payload of our hello
- * @tx_last: highest sequence number in the gathered messages
+ * @tx_ends: where the gathered messages end
+ * @tx_nr_ends: how many of them
+ * @tx_bytes: gathered bytes
  * @tx_sent: highest sequence number handed to the socket whole; also read
  *	without the mutex
  * @tx_want: PB_TX_WANT_* control messages to send (bits)
@@ -163,7 +175,9 @@ struct pb_conn {
 	struct pb_wire_hdr		*tx_hdrs;
 	struct bio_vec			*tx_bvecs;
 	struct pb_wire_hello		*tx_hello;
-	u64				tx_last;
+	struct pb_tx_end		tx_ends[PB_TX_HDRS + 1];
+	int				tx_nr_ends;
+	u32				tx_bytes;
 	u64				tx_sent;
 	unsigned long			tx_want;
 
@@ -290,7 +304,7 @@ void pb_conn_put(struct pb_conn *conn);
 #define PB_TX_WANT_KEEPALIVE	1
 
 bool pb_conn_up(struct pb_conn *conn);
-void pb_conn_set_up(struct pb_conn *conn);
+bool pb_conn_set_up(struct pb_conn *conn);
 void pb_conn_tx_work(struct work_struct *work);
 void pb_conn_rx_work(struct work_struct *work);
 void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);

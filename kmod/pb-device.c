@@ -13,6 +13,9 @@
 
 #define DM_MSG_PREFIX "pb"
 
+/* Write-zeroes done by sleeping calls at a time, for each volume. */
+#define MAX_ZEROING	4
+
 /*
  * One set-up or removal at a time; outermost.  Also guards the count of tables
  * of each device.  Held while waiting for disks, so ioctls do not take it.
@@ -98,7 +101,7 @@ static void on_apply_fault(struct pb_apply *apply, int error)
 	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
 	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,
 		      NULL, -error, "the data device failed a write");
-	queue_work(pb->wq, &pb->link_work);
+	queue_work(pb->ctl_wq, &pb->link_work);
 }
 
 static int check_format(const struct pb_params *params, u32 *block_size,
@@ -192,12 +195,40 @@ static int check_sizes(const struct pb_params *params, char **error)
 	return 0;
 }
 
+static void free_queues(struct pb_device *pb)
+{
+	struct workqueue_struct *queues[] = {
+		pb->ctl_wq, pb->wq, pb->io_wq, pb->zero_wq,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(queues); i++)
+		if (queues[i])
+			destroy_workqueue(queues[i]);
+}
+
+/*
+ * One queue for each kind of waiting: a work that waits for others must not
+ * stand in their way, not even when all a queue has is its rescuer.
+ */
+static bool alloc_queues(struct pb_device *pb, u32 major, u32 minor)
+{
+	unsigned int flags = WQ_MEM_RECLAIM | WQ_HIGHPRI;
+
+	pb->wq = alloc_workqueue("pb-%u:%u", flags, 0, major, minor);
+	pb->io_wq = alloc_workqueue("pb-%u:%u-io", flags, 0, major, minor);
+	pb->zero_wq = alloc_workqueue("pb-%u:%u-zero", WQ_MEM_RECLAIM,
+				      MAX_ZEROING, major, minor);
+	pb->ctl_wq = alloc_workqueue("pb-%u:%u-ctl", WQ_MEM_RECLAIM, 1, major,
+				     minor);
+	return pb->wq && pb->io_wq && pb->zero_wq && pb->ctl_wq;
+}
+
 static void free_device(struct kref *ref)
 {
 	struct pb_device *pb = container_of(ref, struct pb_device, ref);
 
-	if (pb->wq)
-		destroy_workqueue(pb->wq);
+	free_queues(pb);
 	pb_apply_exit(&pb->apply);
 	pb_meta_exit(&pb->meta);
 	free_percpu(pb->stats);
@@ -217,9 +248,7 @@ static struct pb_device *alloc_device(u32 major, u32 minor)
 	pb->source.dev.minor = minor;
 	pb->dev = major << 20 | minor;
 	pb->stats = alloc_percpu(struct pb_stats);
-	pb->wq = alloc_workqueue("pb-%u:%u", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0,
-				 major, minor);
-	if (!pb->stats || !pb->wq) {
+	if (!alloc_queues(pb, major, minor) || !pb->stats) {
 		kref_put(&pb->ref, free_device);
 		return NULL;
 	}
@@ -248,11 +277,11 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 	if (ret)
 		return ret;
 	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
-	pb_path_init(&pb->path, pb->wq, pb->stats, pb->dev);
+	pb_path_init(&pb->path, pb->io_wq, pb->stats, pb->dev);
 	pb->apply.path = &pb->path;
 	pb->apply.bdev = pb->data;
 	pb->apply.stats = pb->stats;
-	pb->apply.wq = pb->wq;
+	pb->apply.wq = pb->zero_wq;
 	pb->apply.on_fault = on_apply_fault;
 	ret = pb_apply_init(&pb->apply);
 	if (ret)
@@ -386,7 +415,8 @@ static void take_down(struct pb_device *pb)
 	mark_clean(pb);
 	mutex_unlock(&pb->ctl_mutex);
 	cancel_work_sync(&pb->link_work);
-	flush_workqueue(pb->wq);
+	flush_workqueue(pb->zero_wq);
+	flush_workqueue(pb->io_wq);
 	mutex_lock(&devices_lock);
 	list_del_init(&pb->node);
 	mutex_unlock(&devices_lock);

@@ -72,7 +72,10 @@ struct pb_side {
  * @up: the predecessor
  * @down: the successor
  * @link_work: closes connections that have begun to
- * @wq: everything asynchronous of this volume
+ * @wq: works of the connections, which never wait for the two below
+ * @io_wq: starts requests that were parked
+ * @zero_wq: zeroes by sleeping calls, a few at a time
+ * @ctl_wq: @link_work, which waits for @ctl_mutex and so for all of these
  * @stats: its counters
  */
 struct pb_device {
@@ -100,6 +103,9 @@ struct pb_device {
 	struct pb_side		down;
 	struct work_struct	link_work;
 	struct workqueue_struct	*wq;
+	struct workqueue_struct	*io_wq;
+	struct workqueue_struct	*zero_wq;
+	struct workqueue_struct	*ctl_wq;
 	struct pb_stats __percpu *stats;
 };
 

@@ -83,7 +83,8 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 			 peer->first_unacked);
 	conn->expect.next_seq = resume + 1;
 	set_bit(PB_TX_WANT_HELLO, &conn->tx_want);
-	pb_conn_set_up(conn);
+	if (!pb_conn_set_up(conn))
+		return PB_BYE_DISCONNECT;
 	pb_conn_kick_later(conn);
 	return PB_BYE_NONE;
 }
@@ -95,12 +96,16 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	struct pb_device *pb = side->pb;
 	u64 resume;
 
+	/* An answer to what was not said yet. */
+	if (test_bit(PB_TX_WANT_HELLO, &conn->tx_want))
+		return PB_BYE_PROTOCOL;
 	if (READ_ONCE(pb->path.diverged))
 		return PB_BYE_DIVERGED;
 	if (pb_hello_resume(&side->hello, peer, &resume))
 		return PB_BYE_RESTARTED;
 	conn->expect.resume_seq = resume;
-	pb_conn_set_up(conn);
+	if (!pb_conn_set_up(conn))
+		return PB_BYE_DISCONNECT;
 	if (pb_path_link_up(&pb->path, conn, resume))
 		return PB_BYE_RESTARTED;
 	pb_conn_kick(conn);
@@ -115,9 +120,13 @@ static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
 
 	bye = pb_hello_check(&side->hello, conn->cfg.view, peer, msg->view,
 			     side->member.replica);
-	if (msg->view > conn->cfg.view)
+	if (bye == PB_BYE_VIEW_NEW)
 		emit(side, PB_EVENT_NEWER_VIEW, 0,
 		     "the peer is in a newer view");
+	/* Whatever we were told: often enough for the peer's patience. */
+	conn->cfg.keepalive_ms = min(conn->cfg.keepalive_ms,
+				     max(PB_KEEPALIVE_MS_MIN,
+					 peer->timeout_ms / 3));
 	if (bye == PB_BYE_NONE)
 		bye = side->upstream ? accept_upstream(side, conn, peer) :
 				       accept_downstream(side, conn, peer);
@@ -173,7 +182,7 @@ static void op_down(struct pb_conn *conn)
 	struct pb_device *pb = side_of(conn)->pb;
 
 	wake_up_all(&pb->apply.drained);
-	queue_work(pb->wq, &pb->link_work);
+	queue_work(pb->ctl_wq, &pb->link_work);
 }
 
 static const struct pb_conn_ops conn_ops = {
@@ -230,7 +239,7 @@ static void link_work(struct work_struct *work)
 	struct pb_device *pb = container_of(work, struct pb_device, link_work);
 
 	mutex_lock(&pb->ctl_mutex);
-	if (pb->up.conn && READ_ONCE(pb->apply.disk_failed))
+	if (pb->up.conn && READ_ONCE(pb->disk_failed))
 		close_side(&pb->up, PB_BYE_DISK_FAILED);
 	if (pb->up.conn && conn_closing(pb->up.conn))
 		close_side(&pb->up, PB_BYE_NONE);

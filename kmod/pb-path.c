@@ -106,8 +106,9 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 			return PB_REFUSED;
 		}
 	}
-	if (is_read(req) || !path->needs_ack)
+	if (!path->needs_ack || (is_read(req) && !path->diverged))
 		return PB_STARTED;
+	/* What a failed write left here must not be seen: it may be taken back. */
 	if (path->diverged || (!path->up && path->policy == PB_POLICY_ERROR)) {
 		pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
 		*status = BLK_STS_TRANSPORT;
@@ -568,7 +569,8 @@ void pb_path_thaw(struct pb_path *path)
 	release_unlock(path);
 }
 
-void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack)
+void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
+		    bool equal)
 {
 	struct pb_req *req, *next;
 	LIST_HEAD(done);
@@ -581,7 +583,7 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack)
 	path->resume_seq = 0;
 	path->first_unacked = 0;
 	path->diverged = false;
-	if (!needs_ack)
+	if (!equal)
 		path->unsettled = false;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
 		if (!serving)

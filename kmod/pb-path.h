@@ -305,12 +305,14 @@ void pb_path_thaw(struct pb_path *path);
  * @path: the path, frozen and without a connection
  * @serving: this replica is the primary
  * @needs_ack: the next member is synced
+ * @equal: another member is called synced beside this one
  *
  * Unacked requests of a primary that goes on are completed if no ack is needed
  * any more, else kept for the new stream; those of a deposed one fail with
  * BLK_STS_RESV_CONFLICT.  Held requests are started or refused.
  */
-void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack);
+void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
+		    bool equal);
 
 /**
  * pb_path_set_policy() - wait or fail while there is no connection

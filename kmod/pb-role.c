@@ -36,7 +36,8 @@ static void describe_self(struct pb_device *pb, struct pb_self *self)
 	self->state = pb->super.replica_state;
 	self->role = pb->role;
 	self->crashed = pb->crashed;
-	self->diverged = READ_ONCE(pb->path.diverged);
+	self->diverged = READ_ONCE(pb->path.diverged) ||
+			 READ_ONCE(pb->path.unsettled);
 	self->disk_failed = READ_ONCE(pb->disk_failed);
 	self->view = pb->super.view;
 }
@@ -97,10 +98,20 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 /* The metadata failed: nothing may be served, whatever is on the disk. */
 static int stop(struct pb_device *pb, char *reason)
 {
-	pb_path_settle(&pb->path, false, false);
+	pb_path_settle(&pb->path, false, false, false);
 	pb_device_table_event(pb);
 	return refuse(reason, -EIO,
 		      "cannot write the superblock; the replica has stopped");
+}
+
+static unsigned int synced_members(const struct pb_view *view)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < view->nr_members; i++)
+		if (view->members[i].flags & PB_MEMBER_SYNCED)
+			n++;
+	return n;
 }
 
 static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
@@ -115,7 +126,9 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	pb_device_set_role(pb, verdict->role);
 	pb_link_set_view(pb);
 	pb_path_settle(&pb->path, serving,
-		       serving && pb_view_needs_ack(view, pb->index));
+		       serving && pb_view_needs_ack(view, pb->index),
+		       verdict->state == PB_REPLICA_SYNCED &&
+		       synced_members(view) > 1);
 	DMINFO("%s: view %llu: %s%s%s", pb->super.name, view->number,
 	       serving ? "primary" :
 	       verdict->role == PB_ROLE_BACKUP ? "backup" : "idle",
@@ -127,13 +140,28 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	pb_device_table_event(pb);
 }
 
-static int move(struct pb_device *pb, const struct pb_view *view,
-		const struct pb_verdict *verdict, char *reason)
+static int judge(struct pb_device *pb, const struct pb_view *view, u32 flags,
+		 struct pb_verdict *verdict, char *reason)
+{
+	const char *why = "";
+	struct pb_self self;
+	int ret;
+
+	describe_self(pb, &self);
+	ret = pb_view_check(&self, view, flags, verdict, &why);
+	return ret ? refuse(reason, ret, why) : 0;
+}
+
+static int move(struct pb_device *pb, const struct pb_view *view, u32 flags,
+		struct pb_verdict *verdict, char *reason)
 {
 	struct pb_super super;
 	int ret;
 
 	ret = quiesce(pb, verdict, reason);
+	/* Once more: a disk may have failed while we waited. */
+	if (!ret)
+		ret = judge(pb, view, flags, verdict, reason);
 	if (ret) {
 		pb_path_thaw(&pb->path);
 		return ret;
@@ -150,7 +178,6 @@ int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
 {
 	struct pb_verdict verdict;
 	const char *why = "";
-	struct pb_self self;
 	int ret;
 
 	lockdep_assert_held(&pb->ctl_mutex);
@@ -160,11 +187,10 @@ int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
 	if (pb->role == PB_ROLE_FAILED)
 		return refuse(reason, -EIO,
 			      "the metadata device failed; the replica has stopped");
-	describe_self(pb, &self);
-	ret = pb_view_check(&self, view, flags, &verdict, &why);
+	ret = judge(pb, view, flags, &verdict, reason);
 	if (ret)
-		return refuse(reason, ret, why);
+		return ret;
 	if (verdict.confirm && pb->role != PB_ROLE_UNCONFIRMED)
 		return 0;
-	return move(pb, view, &verdict, reason);
+	return move(pb, view, flags, &verdict, reason);
 }

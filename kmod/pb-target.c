@@ -475,7 +475,7 @@ static int pb_end_io(struct dm_target *ti, struct bio *bio,
 	}
 	if (pbio->req.type == PB_WIRE_ZEROES && pb_zeroes_unsupported(*error)) {
 		INIT_WORK(&pbio->zeroes_work, zeroes_work);
-		queue_work(pb->wq, &pbio->zeroes_work);
+		queue_work(pb->zero_wq, &pbio->zeroes_work);
 		return DM_ENDIO_INCOMPLETE;
 	}
 	return end_local(pb, pbio, error);
