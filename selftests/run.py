@@ -200,7 +200,7 @@ def vm_jobs(label, kernel, env):
     jobs = []
     for path in sorted(scripts + programs, key=os.path.basename):
         name = os.path.basename(path).removesuffix(".sh")
-        limit = 300 if label == "debug" else 150
+        limit = 500 if label == "debug" else 300
         command = [os.path.join(HERE, "rig", "pbrig"), "vmtest", "--kernel", kernel,
                    "--mem", "1536" if label == "debug" else "768",
                    "--time-limit", str((limit - 10) * (8 if LONG else 1))]
@@ -219,8 +219,8 @@ def multi_jobs(label, kernel, env):
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
         jobs.append(Job(f"{label}/{name}", [sys.executable, path], cores=2,
-                        limit=400 if label == "debug" else 200,
-                        env={**env, "KVER": kernel, "PB_RIG_MEM": "1536" if label == "debug" else "768",
+                        limit=600 if label == "debug" else 400,
+                        env={**env, "KVER": kernel,
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-{name}")}))
     return jobs
 

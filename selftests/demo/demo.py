@@ -141,7 +141,7 @@ def set_up(pair):
     say("ext4 is on it and mounted")
 
 
-def run_load(a, tar, files):
+def run_load(a, b, tar, files):
     """Copy and commit until enough is safe. Returns what is, at the moment of the machine's death."""
     safe = Safe()
     tool = a.guest_path(pbtest.helper(os.path.join(HERE, "copytree.c")))
@@ -159,6 +159,7 @@ def run_load(a, tar, files):
     said = time.monotonic()
     while safe.files < SAFE or safe.transaction < TRANSACTIONS:
         check(copy.poll() is None and "copytree:" not in copy.output(), f"copytree ended:\n{copy.output()[-500:]}")
+        check(b.vm.alive(), f"{b.name} ended by itself; its last words:\n{b.vm.console()[-1500:]}")
         check(sql.poll() is None, f"sqlite3 ended:\n{sql.output()[-500:]}")
         check(time.monotonic() - BEGIN < 150, f"too slow: {safe.files} files, {safe.transaction} transactions")
         if time.monotonic() - said > 10:
@@ -244,7 +245,7 @@ def main():
         say(f"two machines have booted Linux {a.vm.run('uname -r').out.strip()}, with dm-pb")
         until("sqlite3 in the machine", lambda: a.vm.run("command -v sqlite3 stdbuf", check=False).rc == 0, 1)
         set_up(pair)
-        safe = run_load(a, tar, files)
+        safe = run_load(a, b, tar, files)
         take_over(b)
         lost = check_files(b, files, safe)
         lost_rows, rows = check_database(b, safe)

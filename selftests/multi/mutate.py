@@ -94,8 +94,8 @@ def main():
             found = None if problem else run_test(test, ko)
         word = "found" if found else "MISSED"
         missed += not found
-        print(f"{word} {number}: {what} ({test}, {time.monotonic() - begin:.0f} s)\n    {found or problem or 'it passes'}",
-              flush=True)
+        print(f"{word} {number}: {what} ({test}, {time.monotonic() - begin:.0f} s)\n"
+              f"    {found or problem or 'it passes'}", flush=True)
     return 1 if missed else 0
 
 

@@ -41,9 +41,9 @@ LONG = os.environ.get("PB_LONG") == "1"
 VOLUME = "vol"
 DEVICE = "/dev/mapper/" + VOLUME
 DISKS = [("data", "64M"), ("meta", "16M")]
-PORT = 7780
 SKIP, BAD = 4, 1
 EBADE = 52
+EBADE_TEXT = "Invalid exchange"
 MAGIC = 0x31304b4c42425044
 # What the kernel says of any module that is built outside its tree.
 ALLOW = [r"loading out-of-tree module", r"module verification failed"]
@@ -145,6 +145,23 @@ class Node:
     def set_up_again(self):
         """The replica that is on the disks."""
         self.pbctl("create", VOLUME, "--data", "/dev/disk-data", "--meta", "/dev/disk-meta")
+
+    def come_back(self, crashed=False):
+        """Set up what is on the disks; it remembers its view, and serves nobody before that is confirmed."""
+        self.set_up_again()
+        status = self.status()
+        check(status["view"]["number"] == self.pair.view,
+              f"{self.name} remembers view {status['view']['number']}, not {self.pair.view}")
+        check(status["role"] == "unconfirmed", f"{self.name} is {status['role']} before the view is confirmed")
+        check(status["flags"]["crashed"] == crashed, f"{self.name}: crashed is {status['flags']['crashed']}")
+        refused = self.read_errno()
+        check(refused and EBADE_TEXT in refused, f"{self.name} reads unconfirmed: {refused}")
+
+    def check_is(self, role, state):
+        """It has this role and its data is worth that."""
+        status = self.status()
+        found = (status["role"], status["replica_state"])
+        check(found == (role, state), f"{self.name} is {found}, not {(role, state)}")
 
     def member(self, suffix=""):
         """This replica as 'pbctl view set --member' wants it."""
@@ -556,4 +573,4 @@ def refresh(pair):
 
 
 __all__ = ["Pair", "Node", "Writer", "Failure", "Skip", "Rig", "RigError", "VmDied", "VmTimeout", "check", "until",
-           "helper", "main", "seeded", "LONG", "DEVICE", "VOLUME", "PORT", "EBADE", "DISKS"]
+           "helper", "main", "seeded", "LONG", "DEVICE", "VOLUME", "EBADE", "EBADE_TEXT", "DISKS"]

@@ -11,7 +11,7 @@ import time
 from pbtest import LONG, Pair, check, main, seeded
 
 ROUNDS = 20 if LONG else 5
-POWER_ROUNDS = 6 if LONG else 2
+POWER_ROUNDS = 6 if LONG else 1
 VOLATILE = [("data", "64M", {"volatile": True}), ("meta", "16M", {"volatile": True})]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The cache of things made once: helper programs, initramfs, unpacked kernels.
 
-It lies outside the tree ($XDG_CACHE_HOME/dm-pb or ~/.cache/dm-pb), every name
+It lies outside the tree ($PB_CACHE, $XDG_CACHE_HOME/dm-pb or ~/.cache/dm-pb), every name
 carries a hash of what the thing was made from, and every file appears by
 rename, so rigs that run at the same time can share it.
 """
@@ -21,7 +21,7 @@ C_DIR = os.path.join(HERE, "c")
 def cache_dir():
     """The cache directory, made when absent."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = os.path.join(base, "dm-pb")
+    path = os.environ.get("PB_CACHE") or os.path.join(base, "dm-pb")
     try:
         os.makedirs(path, exist_ok=True)
     except OSError:

@@ -50,7 +50,7 @@ static const char * const state_names[] = {
 static bool flag_text(const struct pb_ioc_status *s, char *out, size_t room)
 {
 	static const char * const names[] = {
-		"crashed", "diverged", "disk_failed", "changing", "forced",
+		"crashed", "diverged", "disk_failed", "forced",
 		"meta_failed"
 	};
 	unsigned int i;

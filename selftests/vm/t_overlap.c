@@ -45,7 +45,7 @@ static void start_writers(pthread_t *threads)
 {
 	uintptr_t i;
 
-	per_writer = t_env("PB_WRITES", 150, 2000);
+	per_writer = t_env("PB_WRITES", 80, 2000);
 	writers_left = WRITERS;
 	for (i = 0; i < WRITERS; i++)
 		if (pthread_create(&threads[i], NULL, writer, (void *)i))

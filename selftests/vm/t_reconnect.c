@@ -159,7 +159,7 @@ static void one_round(unsigned int round, int *socks, uint64_t *most)
 	       t_wait(waiting() >= DEPTH * 3 / 4);
 	*most = waiting() > *most ? waiting() : *most;
 	trouble(way, socks);
-	good = good && !t_pair(dev_a, dev_b, socks) && t_wait(all_up());
+	good = !t_pair(dev_a, dev_b, socks) && t_wait(all_up()) && good;
 	if (!good)
 		explain();
 	ok(good, "round %u: %s, and it goes on", round, ways[way]);

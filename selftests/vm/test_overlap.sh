@@ -16,7 +16,7 @@ rm $work/[dm][AB]
 # Real replicas, the backup's disk slow in stripes of 32 KiB, its network too.
 make_disks A B
 for i in $(seq 0 64 $((sectors - 64))); do
-	echo "$i 64 delay $dev_dB $i 0 $dev_dB $i $((i / 64 % 3 * 4))"
+	echo "$i 64 delay $dev_dB $i 0 $dev_dB $i $((i / 64 % 3 * 3))"
 done | dmsetup create slow
 dev_dB=/dev/mapper/slow
 replica A a
@@ -27,7 +27,7 @@ check "they connect" pbt pair A B
 run_c t_overlap write A
 same
 if tc qdisc add dev lo root netem delay 1ms 2ms 2>/dev/null; then
-	run_c t_overlap write A
+	PB_WRITES=$(long && echo 500 || echo 15) run_c t_overlap write A
 	tc qdisc del dev lo root
 	same "equal with a slow network as well"
 fi

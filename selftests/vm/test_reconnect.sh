@@ -7,7 +7,7 @@ begin
 # The backup's disk takes its time, so that much is in flight.
 modprobe dm-delay
 make_disks A B
-dmsetup create slow --table "0 $sectors delay $dev_dB 0 0 $dev_dB 0 50"
+dmsetup create slow --table "0 $sectors delay $dev_dB 0 0 $dev_dB 0 500"
 dev_dB=/dev/mapper/slow
 replica A a
 replica B b

@@ -66,14 +66,15 @@ check "one in the middle" pbt io A write $((150 << 20)) 65536 7
 check "one that stays" pbt io A write 0 65536 7
 check "a discard of 319 MiB" blkdiscard -o 1M -l 319M /dev/mapper/A
 check "write-zeroes of 319 MiB" fallocate -p -o 1MiB -l 319MiB /dev/mapper/A
-check "write-zeroes that keep the blocks" blkdiscard -z -o 1M -l 9M /dev/mapper/A
-check "nothing is left" cmp -n $((319 << 20)) -i $((1 << 20)):0 /dev/mapper/A /dev/zero
+check "nothing is left in the first half" cmp -n $((159 << 20)) -i $((1 << 20)):0 /dev/mapper/A /dev/zero
 if command -v mkfs.ext4 >/dev/null; then
 	check "mkfs" mkfs.ext4 -q /dev/mapper/A
 	check "mount" mount -o discard /dev/mapper/A /mnt
-	cp -r /usr/share/doc/[a-d]* /mnt/ 2>/dev/null
-	rm -rf /mnt/b*
+	cp -r /usr/share/doc/[a-b]* /mnt/ 2>/dev/null
+	rm -rf /mnt/ba*
 	check "umount" umount /mnt
 	check "fsck" e2fsck -fn /dev/mapper/A
 fi
+# Last: a loop device on tmpfs cannot, and takes back that it zeroes at all.
+check "write-zeroes that keep the blocks" blkdiscard -z -o 1M -l 9M /dev/mapper/A
 same

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every wrong argument of every ioctl: its errno, and nothing changes.
+ *
+ *   t_ioctl A	A: primary of view 1 "ab"
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tlib.h"
+
+static const char *dev;
+
+static bool unchanged(const struct pb_ioc_status *before)
+{
+	struct pb_ioc_status now;
+
+	if (t_status(dev, &now))
+		return false;
+	/* A held write may get older. */
+	now.oldest_wait_ms = before->oldest_wait_ms;
+	return !memcmp(&now, before, sizeof(now));
+}
+
+/* One ioctl with something wrong. */
+static void wrong(unsigned long cmd, void *arg, int want, const char *what)
+{
+	struct pb_ioc_status before;
+	bool same;
+	int ret;
+
+	t_status(dev, &before);
+	ret = t_ioctl(cmd, arg);
+	same = unchanged(&before);
+	ok(ret == want && same, "%s: %s", what, strerrorname_np(-want));
+	if (ret != want || !same)
+		note("got %s%s", ret ? strerrorname_np(-ret) : "success",
+		     same ? "" : ", the status has changed");
+}
+
+static struct pb_ioc_view view_arg(uint64_t number, const char *members)
+{
+	struct pb_ioc_view arg = { .dev = t_dev(dev) };
+
+	t_view(&arg.view, number, members);
+	return arg;
+}
+
+#define VIEW_CASE(what, number, members, want, change) do {	\
+	struct pb_ioc_view v = view_arg(number, members);	\
+								\
+	change;							\
+	wrong(PB_IOC_SET_VIEW, &v, want, "view: " what);	\
+	ok(v.reason[0], "view: " what ": says why");		\
+} while (0)
+
+static void views(void)
+{
+	VIEW_CASE("unknown flag", 2, "a", -EINVAL, v.flags = 2);
+	VIEW_CASE("reserved", 2, "a", -EINVAL, v.reserved = 1);
+	VIEW_CASE("reason not empty", 2, "a", -EINVAL, v.reason[9] = 1);
+	VIEW_CASE("no such device", 2, "a", -ENODEV, v.dev.minor = 999);
+	VIEW_CASE("number 0", 0, "a", -EINVAL, );
+	VIEW_CASE("no member", 2, "", -EINVAL, );
+	VIEW_CASE("nine members", 2, "a", -EINVAL, v.view.nr_members = 9);
+	VIEW_CASE("4294967295 members", 2, "a", -EINVAL,
+		  v.view.nr_members = ~0U);
+	VIEW_CASE("reserved in the view", 2, "a", -EINVAL, v.view.reserved = 1);
+	VIEW_CASE("primary not synced", 2, "a-b", -EINVAL, );
+	VIEW_CASE("unknown member flag", 2, "ab", -EINVAL,
+		  v.view.members[1].flags |= 4);
+	VIEW_CASE("zero UUID", 2, "ab", -EINVAL,
+		  memset(v.view.members[1].replica, 0, PB_UUID_LEN));
+	VIEW_CASE("member twice", 2, "aa", -ENOTUNIQ, );
+	VIEW_CASE("endless name", 2, "ab", -EINVAL,
+		  memset(v.view.members[1].name, 'x', PB_NAME_LEN));
+	VIEW_CASE("name with a newline", 2, "ab", -EINVAL,
+		  v.view.members[1].name[1] = '\n');
+	VIEW_CASE("reserved in a member", 2, "ab", -EINVAL,
+		  v.view.members[1].reserved[2] = 1);
+	VIEW_CASE("unused member not zero", 2, "a", -EINVAL,
+		  v.view.members[7].flags = 1);
+	VIEW_CASE("three members", 2, "abc", -EOPNOTSUPP, );
+	VIEW_CASE("same number, others", 1, "ac", -EEXIST, );
+	VIEW_CASE("same number, other flags", 1, "ab-", -EEXIST, );
+	VIEW_CASE("same number, other order", 1, "ba", -EEXIST, );
+	VIEW_CASE("a number left out", 3, "ab", -EPERM, );
+	VIEW_CASE("the largest number", ~0ULL, "ab", -EPERM, );
+	VIEW_CASE("force for a backup", 2, "ba", -EINVAL,
+		  v.flags = PB_VIEW_FORCE_DATA_MAY_BE_LOST);
+	VIEW_CASE("force when idle", 2, "b", -EINVAL,
+		  v.flags = PB_VIEW_FORCE_DATA_MAY_BE_LOST);
+	VIEW_CASE("force beside a synced one", 5, "ab", -EUCLEAN,
+		  v.flags = PB_VIEW_FORCE_DATA_MAY_BE_LOST);
+}
+
+#define CONNECT_CASE(what, want, change) do {				\
+	struct pb_ioc_connect c = { .dev = t_dev(dev), .fd = good };	\
+									\
+	change;								\
+	wrong(PB_IOC_CONNECT, &c, want, "connect: " what);		\
+} while (0)
+
+static int closed_end(int good)
+{
+	int fds[2];
+
+	(void)good;
+	t_tcp_pair(fds);
+	shutdown(fds[0], SHUT_RDWR);
+	close(fds[1]);
+	if (!t_wait(t_now_ms()))
+		return -1;
+	return fds[0];
+}
+
+static void connects(void)
+{
+	int fds[2], pair[2], good, file, udp, tcp, lfd;
+
+	t_tcp_pair(fds);
+	good = fds[0];
+	file = open("/dev/null", O_RDWR);
+	udp = socket(AF_INET, SOCK_DGRAM, 0);
+	tcp = socket(AF_INET, SOCK_STREAM, 0);
+	lfd = socket(AF_INET, SOCK_STREAM, 0);
+	listen(lfd, 1);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		bail("socketpair");
+	CONNECT_CASE("flags", -EINVAL, c.flags = 1);
+	CONNECT_CASE("reserved", -EINVAL, c.reserved[1] = 1);
+	CONNECT_CASE("reason not empty", -EINVAL, c.reason[0] = 'x');
+	CONNECT_CASE("keepalive too short", -EINVAL, c.keepalive_ms = 9);
+	CONNECT_CASE("keepalive too long", -EINVAL, c.keepalive_ms = 60001);
+	CONNECT_CASE("time-out too long", -EINVAL, c.timeout_ms = 600001);
+	CONNECT_CASE("time-out below twice", -EINVAL, c.keepalive_ms = 100;
+		     c.timeout_ms = 199);
+	CONNECT_CASE("keepalive that overflows", -EINVAL,
+		     c.keepalive_ms = 0x80000001);
+	CONNECT_CASE("no such device", -ENODEV, c.dev.major = 1);
+	CONNECT_CASE("no such descriptor", -EBADF, c.fd = 999);
+	CONNECT_CASE("descriptor -1", -EBADF, c.fd = -1);
+	CONNECT_CASE("a file", -ENOTSOCK, c.fd = file);
+	CONNECT_CASE("the control device", -ENOTSOCK, c.fd = t_ctl());
+	CONNECT_CASE("UDP", -EPROTONOSUPPORT, c.fd = udp);
+	CONNECT_CASE("unix", -EPROTONOSUPPORT, c.fd = pair[0]);
+	CONNECT_CASE("not connected", -ENOTCONN, c.fd = tcp);
+	CONNECT_CASE("listening", -ENOTCONN, c.fd = lfd);
+	CONNECT_CASE("shut down", -ENOTCONN, c.fd = closed_end(good));
+	CONNECT_CASE("not a neighbour", -ENXIO, memset(c.peer, 9, 16));
+	CONNECT_CASE("itself", -ENXIO, memset(c.peer, 0xa1, 16));
+}
+
+/* A socket serves once, also when offered by another process or number. */
+static void socket_twice(void)
+{
+	struct pb_ioc_connect c = { .dev = t_dev(dev) };
+	int fds[2], again;
+
+	t_tcp_pair(fds);
+	c.fd = fds[0];
+	is(t_ioctl(PB_IOC_CONNECT, &c), 0, "connect: a good socket");
+	again = dup(fds[0]);
+	CONNECT_CASE("the same socket", -EBUSY, c.fd = fds[0]; (void)good);
+	CONNECT_CASE("the same, other number", -EBUSY, c.fd = again;
+		     (void)good);
+	(void)again;
+	is(t_disconnect(dev), 0, "disconnect");
+	is(t_disconnect(dev), -ENOTCONN, "disconnect: none: ENOTCONN");
+	c = (struct pb_ioc_connect){ .dev = t_dev(dev), .fd = fds[0] };
+	is(t_ioctl(PB_IOC_CONNECT, &c), -ENOTCONN, "connect: a used socket");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void others(void)
+{
+	struct pb_ioc_disconnect d;
+	struct pb_ioc_policy p;
+	struct pb_ioc_status s;
+	struct pb_ioc_list l;
+	unsigned int i;
+
+#define CASE(var, cmd, what, want, change) do {			\
+	memset(&(var), 0, sizeof(var));				\
+	change;							\
+	wrong(cmd, &(var), want, what);				\
+} while (0)
+	CASE(d, PB_IOC_DISCONNECT, "disconnect: flags", -EINVAL,
+	     d.dev = t_dev(dev); d.flags = 1);
+	CASE(d, PB_IOC_DISCONNECT, "disconnect: reserved", -EINVAL,
+	     d.dev = t_dev(dev); d.reserved = 1);
+	CASE(d, PB_IOC_DISCONNECT, "disconnect: no device", -ENODEV, );
+	CASE(p, PB_IOC_SET_POLICY, "policy: unknown", -EINVAL,
+	     p.dev = t_dev(dev); p.policy = 2);
+	CASE(p, PB_IOC_SET_POLICY, "policy: reserved", -EINVAL,
+	     p.dev = t_dev(dev); p.reserved = 1);
+	CASE(p, PB_IOC_SET_POLICY, "policy: no device", -ENODEV, );
+	CASE(s, PB_IOC_STATUS, "status: no device", -ENODEV, );
+	CASE(s, PB_IOC_STATUS, "status: role not zero", -EINVAL,
+	     s.dev = t_dev(dev); s.role = 1);
+	CASE(s, PB_IOC_STATUS, "status: reserved", -EINVAL,
+	     s.dev = t_dev(dev); s.reserved[15] = 1);
+	CASE(l, PB_IOC_LIST, "list: nr not zero", -EINVAL, l.nr = 1);
+	CASE(l, PB_IOC_LIST, "list: start too large", -EINVAL,
+	     l.start = 0x80000000);
+	CASE(l, PB_IOC_LIST, "list: reserved", -EINVAL, l.reserved = 1);
+	for (i = 7; i < 256; i += 31)
+		CASE(l, _IOWR(PB_IOC_MAGIC, i, struct pb_ioc_list),
+		     "unknown number", -ENOTTY, );
+	CASE(l, _IOWR(PB_IOC_MAGIC, 1, char), "other size", -ENOTTY, );
+	CASE(l, _IOR(PB_IOC_MAGIC, 1, struct pb_ioc_list), "other direction",
+	     -ENOTTY, );
+	CASE(l, _IOWR(0xdc, 1, struct pb_ioc_list), "other magic", -ENOTTY, );
+	memset(&l, 0, sizeof(l));
+	l.start = 64;
+	is(t_ioctl(PB_IOC_LIST, &l), 0, "list from behind the end");
+	ok(!l.nr && l.total, "is empty and tells the total");
+}
+
+static const unsigned long all[] = {
+	PB_IOC_INFO, PB_IOC_LIST, PB_IOC_STATUS, PB_IOC_SET_VIEW,
+	PB_IOC_CONNECT, PB_IOC_DISCONNECT, PB_IOC_SET_POLICY,
+};
+
+static void bad_pointers(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int i;
+
+	mprotect(page + 4096, 4096, PROT_NONE);
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		wrong(all[i], NULL, -EFAULT, "pointer NULL");
+		wrong(all[i], page + 4096 - 8, -EFAULT, "pointer half outside");
+		wrong(all[i], (void *)~0xffUL, -EFAULT, "pointer to the kernel");
+	}
+}
+
+/* What a process without privileges may do with an open descriptor. */
+static void no_privilege(void)
+{
+	char arg[8192] = {0};
+	unsigned int i, bad = 0;
+	int status, ctl = t_ctl();
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setgid(65534) || setuid(65534))
+			_exit(99);
+		for (i = 0; i < ARRAY_SIZE(all); i++)
+			if (ioctl(ctl, all[i], arg) == 0 || errno != EPERM)
+				bad++;
+		if (open("/dev/" PB_CONTROL_NAME, O_RDWR) >= 0)
+			bad++;
+		_exit(bad);
+	}
+	waitpid(pid, &status, 0);
+	is(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0,
+	   "without CAP_SYS_ADMIN every ioctl is EPERM");
+}
+
+static void reading(void)
+{
+	struct pb_event event;
+	int fd = open("/dev/" PB_CONTROL_NAME, O_RDWR | O_NONBLOCK);
+
+	ok(read(fd, &event, sizeof(event)) < 0 && errno == EAGAIN,
+	   "read: nothing yet: EAGAIN");
+	ok(read(fd, &event, sizeof(event) - 1) < 0 && errno == EINVAL,
+	   "read: short buffer: EINVAL");
+	t_policy(dev, PB_POLICY_WAIT);
+	ok(read(fd, NULL, sizeof(event)) < 0 && errno == EFAULT,
+	   "read: bad pointer: EFAULT");
+	ok(write(fd, &event, sizeof(event)) < 0, "write is refused");
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct pb_ioc_info info;
+
+	if (argc != 2)
+		return 2;
+	dev = argv[1];
+	memset(&info, 0xff, sizeof(info));
+	is(t_ioctl(PB_IOC_INFO, &info), 0, "info");
+	is(info.api_version, PB_API_VERSION, "info: version of the interface");
+	views();
+	connects();
+	socket_twice();
+	others();
+	bad_pointers();
+	no_privilege();
+	reading();
+	is(t_move(dev, 1, "ab"), 0, "the same view again changes nothing");
+	is(t_move(dev, 2, "a"), 0, "and the next one is taken");
+	is(t_move(dev, 1, "ab"), -ESTALE, "the one before no more");
+	is(t_move(dev, 0, "ab"), -EINVAL, "nor number 0");
+	is(t_connect(dev, 0, 0, 0, NULL), -ENOLINK,
+	   "connect: alone: ENOLINK");
+	return t_result();
+}
