@@ -96,7 +96,7 @@ case $what in
 build)
 	;;
 test | source)
-	install qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
+	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		e2fsprogs fio sqlite3 libsqlite3-dev libaio-dev sparse bc perl xz-utils clang \
 		libclang-rt-14-dev llvm dkms man-db
 	kernel 6.1 linux-headers-amd64

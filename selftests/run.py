@@ -208,8 +208,8 @@ def vm_jobs(label, kernel, env):
             command += ["--env", f"{key}={value}"]
         if LONG:
             command += ["--env", "PB_LONG=1"]
-        jobs.append(Job(f"{label}/{name}", command + [path], limit=limit,
-                        env={"PB_OUTPUT": os.path.join(OUTPUT, f"{label}-{name}")}))
+        jobs.append(Job(f"{label}/vm/{name}", command + [path], limit=limit,
+                        env={"PB_OUTPUT": os.path.join(OUTPUT, f"{label}-vm-{name}")}))
     return jobs
 
 
@@ -218,10 +218,10 @@ def multi_jobs(label, kernel, env):
     jobs = []
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
-        jobs.append(Job(f"{label}/{name}", [sys.executable, path], cores=2,
+        jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
                         limit=600 if label == "debug" else 400,
                         env={**env, "KVER": kernel,
-                             "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-{name}")}))
+                             "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
     return jobs
 
 

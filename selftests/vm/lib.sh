@@ -130,21 +130,24 @@ load() {
 	insmod "$PB_KO"
 }
 
+dm_devices() {
+	dmsetup ls "$@" 2>/dev/null | grep -v "^No dev" | cut -f1
+}
+
 remove_all() {
 	local name try
 
 	# Whoever is still held is let go, with an error; then nothing waits.
-	for name in $(dmsetup ls --target pb 2>/dev/null | cut -f1); do
+	for name in $(dm_devices --target pb); do
 		pbt policy "$name" error
 		dmsetup resume "$name"
 	done 2>/dev/null
 	[ -z "$(jobs -p)" ] || wait_for_jobs
 	for try in 1 2 3 4 5; do
-		for name in $(dmsetup ls 2>/dev/null | grep -v "^No dev" |
-			      cut -f1); do
+		for name in $(dm_devices); do
 			timeout 10 dmsetup remove --retry "$name" 2>/dev/null
 		done
-		dmsetup ls | grep -q "^No dev" && break
+		[ -n "$(dm_devices)" ] || break
 	done
 	losetup -D
 }
@@ -182,9 +185,9 @@ finish() {
 		ok 0 "nothing bad in the kernel's log"
 	fi
 	echo "1..$tap_n"
-	[ "$tap_bad" -eq 0 ] || echo "# $tap_bad of $tap_n failed"
-	[ "$tap_bad" -eq 0 ]
-	exit
+	[ "$tap_bad" -ne 0 ] || exit 0
+	echo "# $tap_bad of $tap_n failed"
+	exit 1
 }
 
 begin() {

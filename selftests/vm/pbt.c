@@ -49,17 +49,23 @@ static const char * const state_names[] = {
 
 static bool flag_text(const struct pb_ioc_status *s, char *out, size_t room)
 {
-	static const char * const names[] = {
-		"crashed", "diverged", "disk_failed", "forced",
-		"meta_failed"
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} names[] = {
+		{ PB_STATUS_CRASHED, "crashed" },
+		{ PB_STATUS_DIVERGED, "diverged" },
+		{ PB_STATUS_DISK_FAILED, "disk_failed" },
+		{ PB_STATUS_FORCED, "forced" },
+		{ PB_STATUS_META_FAILED, "meta_failed" },
 	};
 	unsigned int i;
 
 	*out = '\0';
 	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (s->flags & 1U << i)
+		if (s->flags & names[i].flag)
 			snprintf(out + strlen(out), room - strlen(out), "%s%s",
-				 *out ? "," : "", names[i]);
+				 *out ? "," : "", names[i].name);
 	if (!*out)
 		snprintf(out, room, "-");
 	return true;

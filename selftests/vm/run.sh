@@ -29,7 +29,7 @@ for kernel in $KERNELS; do
 			"$(grep -c '^not ok' "$log") not, $(($(date +%s) - start)) s"
 		[ $rc -eq 0 ] || [ $rc -eq 4 ] || {
 			failed=1
-			grep -vE '^(ok|TAP|1\.\.)' "$log" | head -n 40
+			grep -vE '^(ok|TAP|1\.\.)' "$log" | head -n "${LINES_SHOWN:-40}"
 		}
 	done
 done
