@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Sourced by the VM tests: TAP, the module, replicas in one machine.
 #
-# Environment: PB_KO the module (required), PB_LONG=1 for the long variants,
+# Environment: PB_KO the module (else modprobe finds it), PB_LONG=1 for the long variants,
 # PB_SECTORS size of a volume.
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -127,7 +127,7 @@ same() {	# both data areas, byte for byte
 }
 
 load() {
-	insmod "$PB_KO"
+	if [ -n "${PB_KO:-}" ]; then insmod "$PB_KO"; else modprobe dm-pb; fi
 }
 
 dm_devices() {
@@ -193,7 +193,11 @@ finish() {
 begin() {
 	echo "TAP version 13"
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
-	[ -f "${PB_KO:-}" ] || skip_all "PB_KO does not name the module"
+	if [ -n "${PB_KO:-}" ]; then
+		[ -f "$PB_KO" ] || skip_all "PB_KO does not name the module"
+	else
+		modinfo dm-pb >/dev/null 2>&1 || skip_all "there is no module dm-pb"
+	fi
 	[ -x "$build/pbt" ] || skip_all "not built: make -C selftests/vm"
 	modprobe -a dm-mod libcrc32c loop 2>/dev/null
 	ip link set lo up
