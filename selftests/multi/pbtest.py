@@ -176,6 +176,10 @@ class Node:
         """Run pbctl and return its Result."""
         return self.vm.run(f"{self._pbctl()} {shlex.join(str(a) for a in args)}", timeout, check)
 
+    def spawn_pbctl(self, *args):
+        """Start pbctl and return its Job."""
+        return self.vm.spawn(f"exec {self._pbctl()} {shlex.join(str(a) for a in args)}")
+
     def status(self):
         """What 'pbctl status --json' says, as a dictionary."""
         return json.loads(self.pbctl("status", VOLUME, "--json").out)[0]

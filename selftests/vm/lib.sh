@@ -2,7 +2,7 @@
 # Sourced by the VM tests: TAP, the module, replicas in one machine.
 #
 # Environment: PB_KO the module (else modprobe finds it), PB_LONG=1 for the long variants,
-# PB_SECTORS size of a volume.
+# PB_FAIL_FAST=1 to end at the first failure without cleaning up.
 
 here=$(cd "$(dirname "$0")" && pwd)
 build=${PB_BUILD:-$here/build}
@@ -20,6 +20,7 @@ ok() {		# ok STATUS TEXT
 	else
 		tap_bad=$((tap_bad + 1))
 		echo "not ok $tap_n - $2"
+		[ "${PB_FAIL_FAST:-0}" = 0 ] || { trap - EXIT; exit 1; }
 	fi
 }
 

@@ -44,10 +44,11 @@ check() {	# check FILE EXPRESSION TEST
 		return 1
 	fi
 	"$rig" vmtest --kernel "$KERNEL" --time-limit "$limit" \
-		--env PB_KO="$BUILD/dm-pb.ko" "$here/test_$3.sh" \
+		--env PB_FAIL_FAST=1 --env PB_KO="$BUILD/dm-pb.ko" "$here/test_$3.sh" \
 		>"$BUILD/log" 2>&1
 	rc=$?
-	if [ $rc -eq 0 ] || [ $rc -eq 4 ] || [ $rc -eq 125 ]; then
+	# 125: the machine died, which is red once the test had begun.
+	if [ $rc -eq 0 ] || [ $rc -eq 4 ] || ! grep -q '^TAP' "$BUILD/log"; then
 		echo "goes unnoticed (result $rc)"
 		return 1
 	fi

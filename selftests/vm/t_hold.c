@@ -140,6 +140,20 @@ static void local_leg(struct t_peer *peer)
 	is(t_io_finish(&io), 0, "and completes with it");
 }
 
+/* Deposed with writes under way: none of them is acked. */
+static void deposed(struct t_peer *peer)
+{
+	struct t_io ios[NR];
+	unsigned int i;
+
+	start_all(ios);
+	take_all(peer);
+	is(t_move(dev, 6, "ba-"), 0, "view 6: ba-");
+	for (i = 0; i < NR; i++)
+		is(t_io_finish(&ios[i]), EBADE, "%s: refused by the view",
+		   t_op_names[ops[i]]);
+}
+
 int main(int argc, char **argv)
 {
 	struct t_peer peer;
@@ -160,6 +174,7 @@ int main(int argc, char **argv)
 	one_by_one(&peer);
 	empty_flush(&peer);
 	local_leg(&peer);
+	deposed(&peer);
 	t_peer_free(&peer);
 	return t_result();
 }

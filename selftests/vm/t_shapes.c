@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -146,6 +147,24 @@ static void shapes(void)
 	   "read again");
 }
 
+/* Memory in one piece makes a bio larger than a message. */
+static void large_bio(void)
+{
+	size_t len = 4 << 20;
+	uint8_t *huge = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *piece = (uint8_t *)(((uintptr_t)huge + (2 << 20) - 1) &
+				     ~(uintptr_t)((2 << 20) - 1));
+
+	if (huge == MAP_FAILED)
+		bail("memory");
+	madvise(huge, len, MADV_HUGEPAGE);
+	memset(piece, 0xc7, 2 << 20);
+	memset(model, 0xc7, 2 << 20);
+	is(pwrite(fd, piece, 2 << 20, 0), 2 << 20, "2 MiB in one piece");
+	munmap(huge, len);
+}
+
 /* What is no whole block is refused, and not by a crash. */
 static void misfits(void)
 {
@@ -175,6 +194,7 @@ int main(int argc, char **argv)
 	    posix_memalign((void **)&buf, 4096, MAX_IO + MAX_VEC * 4096))
 		bail("cannot open %s", path);
 	shapes();
+	large_bio();
 	misfits();
 	fsync(fd);
 	close(fd);
