@@ -32,6 +32,7 @@ FILES = 13000                   # in the tree; the machine dies when SAFE of the
 SAFE = 10000
 TRANSACTIONS = 100              # at least so many before the machine dies
 BATCH = 128
+LIMIT = 600                     # seconds; 85 to 190 were measured on two busy cores
 BIGGEST = 12 << 10              # no file larger: many files are the point, not many bytes
 MOUNT = "/mnt/demo"
 PAYLOAD = 400
@@ -161,7 +162,7 @@ def run_load(a, b, tar, files):
         check(copy.poll() is None and "copytree:" not in copy.output(), f"copytree ended:\n{copy.output()[-500:]}")
         check(b.vm.alive(), f"{b.name} ended by itself; its last words:\n{b.vm.console()[-1500:]}")
         check(sql.poll() is None, f"sqlite3 ended:\n{sql.output()[-500:]}")
-        check(time.monotonic() - BEGIN < 150, f"too slow: {safe.files} files, {safe.transaction} transactions")
+        check(time.monotonic() - BEGIN < LIMIT, f"too slow: {safe.files} files, {safe.transaction} transactions")
         if time.monotonic() - said > 10:
             said = time.monotonic()
             say(f"  {safe.files} files synced, {safe.transaction} transactions committed")

@@ -163,8 +163,20 @@ wait_for_jobs() {
 	done
 }
 
+# With kmemleak: what was allocated since the boot and nobody points at.  An
+# object counts only when it is older than five seconds.
+leaks() {
+	local file=/sys/kernel/debug/kmemleak
+
+	[ -e $file ] || return 0
+	echo scan >$file
+	sleep 6
+	echo scan >$file
+	cat $file
+}
+
 bad_lines() {
-	dmesg | grep -E "BUG|WARNING|Oops|Call Trace|blocked for more|general protection|refcount_t|use-after-free|stack corrupt|leaked" \
+	{ dmesg | grep -v "debug is enabled"; leaks; } | grep -E "BUG|WARNING|Oops|Call Trace|blocked for more|general protection|refcount_t|use-after-free|stack corrupt|leaked|unreferenced object" \
 		>"$work/bad" || return 1
 	sed 's/^/# dmesg: /' "$work/bad" | head -n 20
 }
