@@ -59,17 +59,24 @@ static inline void pb_compat_stable_writes_resume(struct dm_target *ti)
 #endif
 }
 
-/* 6.9 split what the hardware can from what the user allows. */
-static inline void pb_compat_discard_limits(struct queue_limits *limits,
-					    unsigned int sectors,
-					    unsigned int granularity)
+/*
+ * Limits of a live queue.  Since 6.9 they are changed as a whole; bios under
+ * way are not waited for, since they may be waiting for a peer.
+ */
+static inline void
+pb_compat_update_limits(struct request_queue *q,
+			void (*set)(struct queue_limits *limits, const void *arg),
+			const void *arg)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-	limits->max_user_discard_sectors = UINT_MAX;
+	struct queue_limits limits = queue_limits_start_update(q);
+
+	set(&limits, arg);
+	if (queue_limits_commit_update(q, &limits))
+		pr_warn_once("dm-pb: the peer's queue limits do not fit\n");
+#else
+	set(&q->limits, arg);
 #endif
-	limits->max_hw_discard_sectors = sectors;
-	limits->max_discard_sectors = sectors;
-	limits->discard_granularity = granularity;
 }
 
 #endif /* PB_COMPAT_H */

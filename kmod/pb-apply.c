@@ -265,8 +265,6 @@ static void prepare_write(struct pb_apply *apply, struct pb_conn *conn,
 
 	if (areq->req.flags & PB_WIRE_FUA)
 		opf |= REQ_FUA;
-	if (areq->req.flags & PB_WIRE_PREFLUSH)
-		opf |= REQ_PREFLUSH;
 	bio = new_bio(apply, areq, DIV_ROUND_UP(left, PAGE_SIZE), opf);
 	while (left) {
 		u32 len = min_t(u32, left, PAGE_SIZE);

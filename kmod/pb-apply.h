@@ -16,7 +16,7 @@
 
 struct pb_apply_req;
 
-/* Payload taken from the socket and not yet on the disk, at most. */
+/* Payload taken from the socket and not yet on the disk, at most, in bytes. */
 #define PB_APPLY_MAX_BYTES	(16U << 20)
 /* Requests taken from the socket and not yet acked, at most. */
 #define PB_APPLY_MAX_REQS	4096

@@ -10,8 +10,8 @@
 
 static_assert(sizeof(struct pb_wire_hdr) == 64);
 static_assert(offsetof(struct pb_wire_hdr, crc) == 60);
-static_assert(sizeof(struct pb_wire_hello) == 128);
-static_assert(offsetof(struct pb_wire_hello, crc) == 124);
+static_assert(sizeof(struct pb_wire_hello) == 192);
+static_assert(offsetof(struct pb_wire_hello, crc) == 188);
 static_assert(PB_WIRE_MAX_DATA / 512 <= PB_WIRE_MAX_ZEROES);
 
 /* Which way a type travels. */
@@ -56,7 +56,7 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 	},
 	[PB_WIRE_WRITE] = {
 		.name = "write",
-		.flags = PB_WIRE_FUA | PB_WIRE_PREFLUSH,
+		.flags = PB_WIRE_FUA,
 		.way = PB_GO_DOWN,
 		.seq = true,
 		.payload = true,
@@ -103,7 +103,6 @@ static const char *const pb_bye_texts[] = {
 	[PB_BYE_RESTARTED]	= "the stream cannot go on: a member lost it",
 	[PB_BYE_DISK_FAILED]	= "the data device failed",
 	[PB_BYE_DIVERGED]	= "writes failed that the peer may lack",
-	[PB_BYE_UNCONFIRMED]	= "no view is confirmed here",
 };
 
 static_assert(ARRAY_SIZE(pb_bye_texts) == PB_BYE_NR);
@@ -343,6 +342,11 @@ void pb_hello_pack(const struct pb_hello *hello, struct pb_wire_hello *wire)
 	wire->max_data = cpu_to_le32(hello->max_data);
 	wire->timeout_ms = cpu_to_le32(hello->timeout_ms);
 	wire->min_block_size = cpu_to_le32(hello->min_block_size);
+	wire->physical_block = cpu_to_le32(hello->limits.physical_block);
+	wire->io_opt = cpu_to_le32(hello->limits.io_opt);
+	wire->discard_granularity =
+		cpu_to_le32(hello->limits.discard_granularity);
+	wire->max_zeroes = cpu_to_le32(hello->limits.max_zeroes);
 	memset(wire->reserved, 0, sizeof(wire->reserved));
 	wire->crc = cpu_to_le32(pb_wire_hello_crc(wire));
 }
@@ -365,6 +369,20 @@ static void pb_hello_from_wire(const struct pb_wire_hello *wire,
 	hello->max_data = le32_to_cpu(wire->max_data);
 	hello->timeout_ms = le32_to_cpu(wire->timeout_ms);
 	hello->min_block_size = le32_to_cpu(wire->min_block_size);
+	hello->limits.physical_block = le32_to_cpu(wire->physical_block);
+	hello->limits.io_opt = le32_to_cpu(wire->io_opt);
+	hello->limits.discard_granularity =
+		le32_to_cpu(wire->discard_granularity);
+	hello->limits.max_zeroes = le32_to_cpu(wire->max_zeroes);
+}
+
+static const char *pb_bad_limits(const struct pb_limits *limits)
+{
+	if (!pb_block_size_ok(limits->physical_block, PB_HELLO_MAX_BLOCK))
+		return "hello: impossible physical block size";
+	if ((limits->io_opt | limits->discard_granularity) & 511)
+		return "hello: a limit is not a multiple of 512";
+	return NULL;
 }
 
 static const char *pb_bad_hello(const struct pb_hello *hello)
@@ -380,7 +398,7 @@ static const char *pb_bad_hello(const struct pb_hello *hello)
 		return "hello: incarnation is zero";
 	if (!hello->first_unacked)
 		return "hello: first unacked sequence number is zero";
-	return NULL;
+	return pb_bad_limits(&hello->limits);
 }
 
 int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
@@ -433,6 +451,25 @@ enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 	if (peer->max_data < PB_WIRE_MAX_DATA)
 		return PB_BYE_LIMITS;
 	return PB_BYE_NONE;
+}
+
+/* What suits both: the larger if it is a multiple of the smaller, else ours. */
+static u32 pb_limit_common(u32 mine, u32 peer)
+{
+	if (!mine)
+		return peer;
+	return peer > mine && !(peer % mine) ? peer : mine;
+}
+
+void pb_limits_stack(struct pb_limits *mine, const struct pb_limits *peer)
+{
+	mine->physical_block = pb_limit_common(mine->physical_block,
+					       peer->physical_block);
+	mine->io_opt = pb_limit_common(mine->io_opt, peer->io_opt);
+	mine->discard_granularity = pb_limit_common(mine->discard_granularity,
+						    peer->discard_granularity);
+	if (peer->max_zeroes < mine->max_zeroes)
+		mine->max_zeroes = peer->max_zeroes;
 }
 
 int pb_hello_resume(const struct pb_hello *up, const struct pb_hello *down,

@@ -29,6 +29,20 @@ struct pb_msg {
 };
 
 /**
+ * struct pb_limits - what suits a data device; see struct pb_wire_hello
+ * @physical_block: bytes, a power of two
+ * @io_opt: bytes, or 0
+ * @discard_granularity: bytes, or 0
+ * @max_zeroes: sectors, or 0
+ */
+struct pb_limits {
+	u32	physical_block;
+	u32	io_opt;
+	u32	discard_granularity;
+	u32	max_zeroes;
+};
+
+/**
  * struct pb_hello - the payload of a hello in host order
  */
 struct pb_hello {
@@ -47,6 +61,7 @@ struct pb_hello {
 	u32	max_data;
 	u32	timeout_ms;
 	u32	min_block_size;
+	struct pb_limits limits;
 };
 
 /**
@@ -169,6 +184,17 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
 enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 			   const struct pb_hello *peer, u64 peer_view,
 			   const u8 *neighbour);
+
+/**
+ * pb_limits_stack() - what suits both ends
+ * @mine: this end's limits; the stricter of both on return
+ * @peer: the other end's
+ *
+ * Of two sizes the larger, if it is a multiple of the smaller; else @mine
+ * stays.  Zeroing has no message if one end cannot do it: @max_zeroes is the
+ * smaller.
+ */
+void pb_limits_stack(struct pb_limits *mine, const struct pb_limits *peer);
 
 /**
  * pb_hello_resume() - where a stream goes on after both hellos

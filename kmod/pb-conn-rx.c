@@ -81,11 +81,6 @@ static int take_bye(struct pb_conn *conn, const struct pb_msg *msg)
 	return -ECONNABORTED;
 }
 
-static enum pb_bye refusal_for(int err)
-{
-	return err == -ESTALE ? PB_BYE_VIEW_CHANGE : PB_BYE_PROTOCOL;
-}
-
 /* A header is complete. */
 static int take_header(struct pb_conn *conn)
 {
@@ -101,7 +96,7 @@ static int take_header(struct pb_conn *conn)
 			pb_conn_sent(conn, msg->seq + msg->count - 1);
 	ret = pb_codec_admit(msg, &conn->expect, &why);
 	if (ret)
-		return refuse(conn, refusal_for(ret), why);
+		return refuse(conn, PB_BYE_PROTOCOL, why);
 	pb_stat_inc(conn->cfg.stats, PB_CNT_RX_MESSAGES);
 	WRITE_ONCE(conn->peer_stamp, msg->stamp);
 	switch (msg->type) {

@@ -72,8 +72,24 @@ static void prepare_socket(struct socket *sock)
 	sk->sk_allocation = GFP_NOIO | __GFP_MEMALLOC;
 	pb_compat_sock_no_task_frag(sk);
 	release_sock(sk);
-	sk_set_memalloc(sk);
 	tcp_sock_set_nodelay(sk);
+}
+
+/*
+ * A socket serves one connection.  Ours are marked by the reserves they may
+ * use; nobody else hands such a socket to user space.
+ */
+static bool claim_socket(struct socket *sock)
+{
+	struct sock *sk = sock->sk;
+	bool ours;
+
+	lock_sock(sk);
+	ours = !sock_flag(sk, SOCK_MEMALLOC);
+	if (ours)
+		sk_set_memalloc(sk);
+	release_sock(sk);
+	return ours;
 }
 
 static bool silent_for(unsigned long since, u32 ms)
@@ -150,15 +166,13 @@ struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
 {
 	struct pb_conn *conn;
 
-	/*
-	 * A socket serves one connection.  Ours are marked by the reserves
-	 * they may use; nobody else hands such a socket to user space.
-	 */
-	if (sock_flag(sock->sk, SOCK_MEMALLOC))
-		return ERR_PTR(-EBUSY);
 	conn = alloc_conn(cfg);
 	if (!conn)
 		return ERR_PTR(-ENOMEM);
+	if (!claim_socket(sock)) {
+		pb_conn_put(conn);
+		return ERR_PTR(-EBUSY);
+	}
 	spin_lock_init(&conn->state_lock);
 	mutex_init(&conn->tx_mutex);
 	INIT_WORK(&conn->rx_work, pb_conn_rx_work);

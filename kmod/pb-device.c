@@ -17,11 +17,10 @@
 #define MAX_ZEROING	4
 
 /*
- * One set-up or removal at a time; outermost.  Also guards the count of tables
- * of each device.  Held while waiting for disks, so ioctls do not take it.
+ * Guards the list, and of each device on it the count of tables and @ready.
+ * Innermost, and never held while waiting for a disk: one volume's trouble is
+ * not another's.
  */
-static DEFINE_MUTEX(setup_lock);
-/* Guards the list; innermost and never held for long. */
 static DEFINE_MUTEX(devices_lock);
 static LIST_HEAD(devices);
 
@@ -65,11 +64,21 @@ void pb_device_set_role(struct pb_device *pb, u32 role)
 		WRITE_ONCE(pb->role, role);
 }
 
+void pb_device_set_table(struct pb_device *pb, struct dm_target *from,
+			 struct dm_target *to)
+{
+	mutex_lock(&pb->ti_mutex);
+	if (!from || pb->ti == from)
+		pb->ti = to;
+	mutex_unlock(&pb->ti_mutex);
+}
+
 void pb_device_table_event(struct pb_device *pb)
 {
-	lockdep_assert_held(&pb->ctl_mutex);
+	mutex_lock(&pb->ti_mutex);
 	if (pb->ti)
 		dm_table_event(pb->ti->table);
+	mutex_unlock(&pb->ti_mutex);
 }
 
 int pb_device_store(struct pb_device *pb, struct pb_super *super)
@@ -173,6 +182,7 @@ static int load(struct pb_device *pb, const struct pb_params *params,
 		return ret;
 	if (params->sectors & ((pb->super.block_size >> SECTOR_SHIFT) - 1))
 		return fail(error, -EINVAL, "the size is not a multiple of block_size");
+	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
 	pb->crashed = pb->super.flags & PB_DISK_ACTIVE;
 	super = pb->super;
 	super.incarnation++;
@@ -235,23 +245,30 @@ static void free_device(struct kref *ref)
 	kfree(pb);
 }
 
-static struct pb_device *alloc_device(u32 major, u32 minor)
+static struct pb_device *alloc_device(struct gendisk *disk,
+				      const struct pb_params *params)
 {
+	u32 major = MAJOR(disk_devt(disk)), minor = MINOR(disk_devt(disk));
 	struct pb_device *pb = kzalloc(sizeof(*pb), GFP_KERNEL);
 
 	if (!pb)
 		return NULL;
 	kref_init(&pb->ref);
 	mutex_init(&pb->ctl_mutex);
+	mutex_init(&pb->ti_mutex);
 	INIT_LIST_HEAD(&pb->node);
 	pb->source.dev.major = major;
 	pb->source.dev.minor = minor;
 	pb->dev = major << 20 | minor;
+	pb->disk = disk;
+	pb->data = params->data;
+	pb->meta_dev = params->meta ? params->meta : params->data;
 	pb->stats = alloc_percpu(struct pb_stats);
 	if (!alloc_queues(pb, major, minor) || !pb->stats) {
 		kref_put(&pb->ref, free_device);
 		return NULL;
 	}
+	pb_path_init(&pb->path, pb->io_wq, pb->stats, pb->dev);
 	pb_link_init(pb);
 	return pb;
 }
@@ -264,8 +281,6 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 	ret = check_sizes(params, error);
 	if (ret)
 		return ret;
-	pb->data = params->data;
-	pb->meta_dev = params->meta ? params->meta : params->data;
 	ret = pb_meta_init(&pb->meta, pb->meta_dev, !params->meta, pb->stats);
 	if (ret)
 		return fail(error, ret, ret == -ENOSPC ?
@@ -276,8 +291,6 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 	mutex_unlock(&pb->ctl_mutex);
 	if (ret)
 		return ret;
-	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
-	pb_path_init(&pb->path, pb->io_wq, pb->stats, pb->dev);
 	pb->apply.path = &pb->path;
 	pb->apply.bdev = pb->data;
 	pb->apply.stats = pb->stats;
@@ -294,35 +307,27 @@ static bool same_dev(const struct pb_device *pb, u32 major, u32 minor)
 	return pb->source.dev.major == major && pb->source.dev.minor == minor;
 }
 
-/* Finds a device and takes a reference. */
-static struct pb_device *find_get(u32 major, u32 minor)
+static struct pb_device *find(u32 major, u32 minor)
 {
-	struct pb_device *pb, *found = NULL;
+	struct pb_device *pb;
 
-	mutex_lock(&devices_lock);
-	list_for_each_entry(pb, &devices, node) {
-		if (same_dev(pb, major, minor)) {
-			kref_get(&pb->ref);
-			found = pb;
-			break;
-		}
-	}
-	mutex_unlock(&devices_lock);
-	return found;
+	lockdep_assert_held(&devices_lock);
+	list_for_each_entry(pb, &devices, node)
+		if (same_dev(pb, major, minor))
+			return pb;
+	return NULL;
 }
 
 /* device-mapper lets several of its devices open one disk; we must not. */
 static bool disk_in_use(const struct block_device *bdev)
 {
 	struct pb_device *pb;
-	bool used = false;
 
-	mutex_lock(&devices_lock);
+	lockdep_assert_held(&devices_lock);
 	list_for_each_entry(pb, &devices, node)
 		if (pb->data == bdev || pb->meta_dev == bdev)
-			used = true;
-	mutex_unlock(&devices_lock);
-	return used;
+			return true;
+	return false;
 }
 
 /* Another table for a device that is set up: it must be about the same. */
@@ -340,52 +345,87 @@ static int check_reload(const struct pb_device *pb,
 	return 0;
 }
 
-static struct pb_device *attach(u32 major, u32 minor,
-				const struct pb_params *params, char **error)
+/* One more table for a device that is on the list. */
+static int join(struct pb_device *pb, const struct pb_params *params,
+		char **error)
 {
-	struct pb_device *pb = find_get(major, minor);
 	int ret;
 
-	lockdep_assert_held(&setup_lock);
-	if (pb) {
-		ret = check_reload(pb, params, error);
-		if (!ret)
-			pb->targets++;
-		kref_put(&pb->ref, free_device);
-		return ret ? ERR_PTR(ret) : pb;
-	}
-	if (disk_in_use(params->data) ||
-	    (params->meta && disk_in_use(params->meta)))
-		return ERR_PTR(fail(error, -EBUSY, "a device is in use by another volume"));
-	pb = alloc_device(major, minor);
-	if (!pb)
-		return ERR_PTR(fail(error, -ENOMEM, "out of memory"));
-	ret = set_up(pb, params, error);
-	if (ret) {
-		kref_put(&pb->ref, free_device);
-		return ERR_PTR(ret);
-	}
-	pb->targets = 1;
+	lockdep_assert_held(&devices_lock);
+	if (!pb->ready)
+		return fail(error, -EBUSY, "the volume is being set up or removed");
+	ret = check_reload(pb, params, error);
+	if (!ret)
+		pb->targets++;
+	return ret;
+}
+
+/* Takes the disks for a new device, or finds that it is there already. */
+static struct pb_device *enlist(struct pb_device *new,
+				const struct pb_params *params, char **error)
+{
+	struct pb_device *pb;
+	int ret;
+
 	mutex_lock(&devices_lock);
-	list_add_tail(&pb->node, &devices);
+	pb = find(new->source.dev.major, new->source.dev.minor);
+	if (pb) {
+		ret = join(pb, params, error);
+	} else if (disk_in_use(new->data) || disk_in_use(new->meta_dev)) {
+		ret = fail(error, -EBUSY, "a device is in use by another volume");
+	} else {
+		ret = 0;
+		pb = new;
+		list_add_tail(&new->node, &devices);
+	}
 	mutex_unlock(&devices_lock);
-	DMINFO("%s: set up on %u:%u, view %llu%s", pb->super.name, major, minor,
-	       pb->super.view.number, pb->crashed ? ", was not removed in order" : "");
+	return ret ? ERR_PTR(ret) : pb;
+}
+
+static void delist(struct pb_device *pb)
+{
+	mutex_lock(&devices_lock);
+	list_del_init(&pb->node);
+	mutex_unlock(&devices_lock);
+	kref_put(&pb->ref, free_device);
+}
+
+static void set_ready(struct pb_device *pb)
+{
+	mutex_lock(&devices_lock);
+	pb->targets = 1;
+	pb->ready = true;
+	mutex_unlock(&devices_lock);
+	DMINFO("%s: set up on %u:%u, view %llu%s", pb->super.name,
+	       pb->source.dev.major, pb->source.dev.minor,
+	       pb->super.view.number,
+	       pb->crashed ? ", was not removed in order" : "");
 	pb_event_emit(&pb->source, PB_EVENT_CREATED, pb->super.view.number,
 		      NULL, 0, "set up");
-	return pb;
 }
 
 struct pb_device *pb_device_attach(struct dm_target *ti,
 				   const struct pb_params *params,
 				   char **error)
 {
-	dev_t dev = disk_devt(dm_disk(dm_table_get_md(ti->table)));
-	struct pb_device *pb;
+	struct gendisk *disk = dm_disk(dm_table_get_md(ti->table));
+	struct pb_device *new, *pb;
+	int ret;
 
-	mutex_lock(&setup_lock);
-	pb = attach(MAJOR(dev), MINOR(dev), params, error);
-	mutex_unlock(&setup_lock);
+	new = alloc_device(disk, params);
+	if (!new)
+		return ERR_PTR(fail(error, -ENOMEM, "out of memory"));
+	pb = enlist(new, params, error);
+	if (pb != new) {
+		kref_put(&new->ref, free_device);
+		return pb;
+	}
+	ret = set_up(pb, params, error);
+	if (ret) {
+		delist(pb);
+		return ERR_PTR(ret);
+	}
+	set_ready(pb);
 	return pb;
 }
 
@@ -409,7 +449,6 @@ static void take_down(struct pb_device *pb)
 {
 	mutex_lock(&pb->ctl_mutex);
 	pb->gone = true;
-	pb->ti = NULL;
 	pb_link_disconnect(pb, NULL, PB_BYE_REMOVED);
 	wait_event(pb->apply.drained, pb_apply_idle(&pb->apply));
 	mark_clean(pb);
@@ -417,32 +456,36 @@ static void take_down(struct pb_device *pb)
 	cancel_work_sync(&pb->link_work);
 	flush_workqueue(pb->zero_wq);
 	flush_workqueue(pb->io_wq);
-	mutex_lock(&devices_lock);
-	list_del_init(&pb->node);
-	mutex_unlock(&devices_lock);
 	pb_event_emit(&pb->source, PB_EVENT_REMOVED, pb->super.view.number,
 		      NULL, 0, "removed");
-	kref_put(&pb->ref, free_device);
+	delist(pb);
 }
 
 void pb_device_detach(struct pb_device *pb, struct dm_target *ti)
 {
-	mutex_lock(&pb->ctl_mutex);
-	if (pb->ti == ti)
-		pb->ti = NULL;
-	mutex_unlock(&pb->ctl_mutex);
+	bool last;
 
-	mutex_lock(&setup_lock);
-	if (!--pb->targets)
+	pb_device_set_table(pb, ti, NULL);
+	mutex_lock(&devices_lock);
+	last = !--pb->targets;
+	if (last)
+		pb->ready = false;
+	mutex_unlock(&devices_lock);
+	if (last)
 		take_down(pb);
-	mutex_unlock(&setup_lock);
 }
 
 struct pb_device *pb_device_get(const struct pb_ioc_dev *dev)
 {
 	struct pb_device *pb;
 
-	pb = find_get(dev->major, dev->minor);
+	mutex_lock(&devices_lock);
+	pb = find(dev->major, dev->minor);
+	if (pb && pb->ready)
+		kref_get(&pb->ref);
+	else
+		pb = NULL;
+	mutex_unlock(&devices_lock);
 	if (!pb)
 		return ERR_PTR(-ENODEV);
 	if (mutex_lock_killable(&pb->ctl_mutex)) {
@@ -471,6 +514,8 @@ void pb_device_list(struct pb_ioc_list *list)
 	list->total = 0;
 	mutex_lock(&devices_lock);
 	list_for_each_entry(pb, &devices, node) {
+		if (!pb->ready)
+			continue;
 		list->total++;
 		if (skip)
 			skip--;

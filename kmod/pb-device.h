@@ -33,6 +33,8 @@ struct pb_device;
  * @index: its place in the view, PB_NO_MEMBER if there is none; changes only
  *	without a connection
  * @member: its entry in the view
+ * @limits: of its data device, once it said hello in this view, else
+ *	physical_block is 0; guarded by the device's ti_mutex
  * @connects: connections that came up in this view
  * @reason: why the last connection ended; guarded by the device's ctl_mutex
  */
@@ -43,6 +45,7 @@ struct pb_side {
 	struct pb_hello		hello;
 	u8			index;
 	struct pb_member	member;
+	struct pb_limits	limits;
 	atomic64_t		connects;
 	char			reason[PB_REASON_LEN];
 };
@@ -51,6 +54,7 @@ struct pb_side {
  * struct pb_device - a replica
  * @node: on the list of devices; guarded by devices_lock
  * @targets: tables that use it; guarded by devices_lock
+ * @ready: set up, and not yet being removed; guarded by devices_lock
  * @ref: tables together, and each ioctl for its time
  * @source: identifies it in events
  * @dev: major << 20 | minor, for tracepoints
@@ -58,7 +62,10 @@ struct pb_side {
  *	Never taken by a work of a connection, so that closing one may wait for
  *	its works while holding it
  * @gone: removed; guarded by @ctl_mutex
- * @ti: the target of the live table, for table events; guarded by @ctl_mutex
+ * @ti_mutex: guards @ti and what the neighbours' disks can do; innermost,
+ *	never held while waiting for I/O
+ * @ti: the target of the live table, for table events
+ * @disk: the dm device's disk; there as long as any table is
  * @data: the data device
  * @meta_dev: the metadata device; same as @data if the area is internal
  * @meta: the metadata area; guarded by @ctl_mutex
@@ -71,7 +78,8 @@ struct pb_side {
  * @apply: the path's upstream source
  * @up: the predecessor
  * @down: the successor
- * @link_work: closes connections that have begun to
+ * @limits_changed: a neighbour has said what its disk can do
+ * @link_work: what connections cannot do in their own works
  * @wq: works of the connections, which never wait for the two below
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
@@ -81,13 +89,16 @@ struct pb_side {
 struct pb_device {
 	struct list_head	node;
 	unsigned int		targets;
+	bool			ready;
 	struct kref		ref;
 	struct pb_event_source	source;
 	u32			dev;
 
 	struct mutex		ctl_mutex;
 	bool			gone;
+	struct mutex		ti_mutex;
 	struct dm_target	*ti;
+	struct gendisk		*disk;
 	struct block_device	*data;
 	struct block_device	*meta_dev;
 	struct pb_meta		meta;
@@ -101,6 +112,7 @@ struct pb_device {
 	struct pb_apply		apply;
 	struct pb_side		up;
 	struct pb_side		down;
+	bool			limits_changed;
 	struct work_struct	link_work;
 	struct workqueue_struct	*wq;
 	struct workqueue_struct	*io_wq;
@@ -211,12 +223,28 @@ void pb_device_set_role(struct pb_device *pb, u32 role);
 int pb_device_store(struct pb_device *pb, struct pb_super *super);
 
 /**
+ * pb_device_set_table() - a table goes live, or the live one goes
+ * @pb: the device
+ * @from: only if this one is live now; NULL for whichever
+ * @to: the target that is live from now on, or NULL
+ */
+void pb_device_set_table(struct pb_device *pb, struct dm_target *from,
+			 struct dm_target *to);
+
+/**
  * pb_device_table_event() - wake whoever waits for a change with dmsetup
- * @pb: the device, ctl_mutex held
+ * @pb: the device
  */
 void pb_device_table_event(struct pb_device *pb);
 
 /* pb-link.c: connections */
+
+/**
+ * pb_link_limits() - what suits this data device and the neighbours'
+ * @pb: the device
+ * @limits: filled
+ */
+void pb_link_limits(struct pb_device *pb, struct pb_limits *limits);
 
 /**
  * pb_link_init() - prepare both sides
@@ -255,6 +283,14 @@ int pb_link_disconnect(struct pb_device *pb, const u8 *peer, enum pb_bye bye);
  * @link: filled
  */
 void pb_link_status(struct pb_side *side, struct pb_link *link);
+
+/* pb-target.c */
+
+/**
+ * pb_target_update_limits() - the neighbours have changed: tell the queue
+ * @pb: the device, ctl_mutex held
+ */
+void pb_target_update_limits(struct pb_device *pb);
 
 /* pb-role.c: views */
 

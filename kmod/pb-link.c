@@ -44,6 +44,40 @@ static void complete_hello(struct pb_side *side)
 	}
 }
 
+static void own_limits(struct pb_device *pb, struct pb_limits *limits)
+{
+	struct block_device *bdev = pb->data;
+
+	limits->physical_block = bdev_physical_block_size(bdev);
+	limits->io_opt = bdev_io_opt(bdev);
+	limits->discard_granularity = bdev_discard_granularity(bdev);
+	limits->max_zeroes = bdev_write_zeroes_sectors(bdev);
+}
+
+void pb_link_limits(struct pb_device *pb, struct pb_limits *limits)
+{
+	const struct pb_side *sides[] = { &pb->up, &pb->down };
+	int i;
+
+	own_limits(pb, limits);
+	mutex_lock(&pb->ti_mutex);
+	for (i = 0; i < ARRAY_SIZE(sides); i++)
+		if (sides[i]->limits.physical_block)
+			pb_limits_stack(limits, &sides[i]->limits);
+	mutex_unlock(&pb->ti_mutex);
+}
+
+static void learn_limits(struct pb_side *side, const struct pb_limits *limits)
+{
+	struct pb_device *pb = side->pb;
+
+	mutex_lock(&pb->ti_mutex);
+	side->limits = *limits;
+	mutex_unlock(&pb->ti_mutex);
+	WRITE_ONCE(pb->limits_changed, true);
+	queue_work(pb->ctl_wq, &pb->link_work);
+}
+
 static void op_hello(struct pb_conn *conn, struct pb_hello *hello)
 {
 	struct pb_side *side = side_of(conn);
@@ -132,6 +166,7 @@ static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
 				       accept_downstream(side, conn, peer);
 	if (bye != PB_BYE_NONE)
 		return bye;
+	learn_limits(side, &peer->limits);
 	atomic64_inc(&side->connects);
 	DMINFO("%s: connected to %s in view %llu", side->pb->super.name,
 	       side->member.name, conn->cfg.view);
@@ -182,6 +217,7 @@ static void op_down(struct pb_conn *conn)
 	struct pb_device *pb = side_of(conn)->pb;
 
 	wake_up_all(&pb->apply.drained);
+	wake_up_all(&pb->path.idle_wait);
 	queue_work(pb->ctl_wq, &pb->link_work);
 }
 
@@ -233,12 +269,17 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 	pb_conn_put(conn);
 }
 
-/* Closes what has begun to close, and what the disk's failure must end. */
+/*
+ * What connections cannot do in their own works: closes what has begun to
+ * close and what the disk's failure must end, and passes on the peers' limits.
+ */
 static void link_work(struct work_struct *work)
 {
 	struct pb_device *pb = container_of(work, struct pb_device, link_work);
 
 	mutex_lock(&pb->ctl_mutex);
+	if (xchg(&pb->limits_changed, false))
+		pb_target_update_limits(pb);
 	if (pb->up.conn && READ_ONCE(pb->disk_failed))
 		close_side(&pb->up, PB_BYE_DISK_FAILED);
 	if (pb->up.conn && conn_closing(pb->up.conn))
@@ -262,6 +303,9 @@ static void set_side(struct pb_side *side, u8 index, bool exists)
 {
 	const struct pb_view *view = &side->pb->super.view;
 
+	mutex_lock(&side->pb->ti_mutex);
+	memset(&side->limits, 0, sizeof(side->limits));
+	mutex_unlock(&side->pb->ti_mutex);
 	memset(&side->member, 0, sizeof(side->member));
 	side->index = PB_NO_MEMBER;
 	side->reason[0] = '\0';
@@ -281,6 +325,7 @@ void pb_link_set_view(struct pb_device *pb)
 	set_side(&pb->up, self - 1, self != PB_NO_MEMBER && self > 0);
 	set_side(&pb->down, self + 1,
 		 self != PB_NO_MEMBER && self + 1 < view->nr_members);
+	pb_target_update_limits(pb);
 }
 
 /* The part of a hello that stands while the view does. */
@@ -300,6 +345,7 @@ static void prepare_hello(struct pb_side *side, u32 timeout_ms)
 		.min_block_size = bdev_logical_block_size(pb->data),
 		.first_unacked = 1,
 	};
+	own_limits(pb, &side->hello.limits);
 	memcpy(side->hello.volume, pb->super.volume, PB_UUID_LEN);
 	memcpy(side->hello.replica, pb->super.replica, PB_UUID_LEN);
 }

@@ -99,12 +99,12 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 {
 	lockdep_assert_held(&path->lock);
 	if (req->source->guarded) {
-		if (path->frozen)
-			return hold(path, req, status);
 		if (!path->serving) {
 			*status = BLK_STS_RESV_CONFLICT;
 			return PB_REFUSED;
 		}
+		if (path->frozen)
+			return hold(path, req, status);
 	}
 	if (!path->needs_ack || (is_read(req) && !path->diverged))
 		return PB_STARTED;

@@ -42,6 +42,15 @@ static void describe_self(struct pb_device *pb, struct pb_self *self)
 	self->view = pb->super.view;
 }
 
+/* Will nobody ack any more?  No connection comes up while we are here. */
+static bool no_more_acks(struct pb_device *pb)
+{
+	struct pb_conn *conn = pb->down.conn;
+
+	return pb->down.index != PB_NO_MEMBER &&
+	       (!conn || READ_ONCE(conn->state) == PB_LINK_CLOSING);
+}
+
 /* A primary that becomes a synced backup must have nothing unacked. */
 static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 		 char *reason)
@@ -52,11 +61,12 @@ static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 	    verdict->state != PB_REPLICA_SYNCED)
 		return 0;
 	left = wait_event_killable_timeout(pb->path.idle_wait,
-					   pb_path_idle(&pb->path),
+					   pb_path_idle(&pb->path) ||
+					   no_more_acks(pb),
 					   msecs_to_jiffies(DRAIN_MS));
 	if (left < 0)
 		return refuse(reason, -EINTR, "interrupted");
-	if (!left)
+	if (!pb_path_idle(&pb->path))
 		return refuse(reason, -EUCLEAN,
 			      "writes under way are not acked: this replica cannot stay synced");
 	return 0;

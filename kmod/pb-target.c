@@ -226,8 +226,6 @@ static void close_target(struct dm_target *ti, struct pb_target *target)
 
 static void set_limits(struct dm_target *ti, struct pb_target *target)
 {
-	bool zeroes = bdev_write_zeroes_sectors(target->data->bdev);
-
 	ti->private = target;
 	ti->num_flush_bios = 1;
 	/* The backup's disk may have a cache even if ours has none. */
@@ -239,8 +237,8 @@ static void set_limits(struct dm_target *ti, struct pb_target *target)
 	 * replica; so it travels as a write-zeroes that may deallocate.
 	 */
 	ti->num_write_zeroes_bios = 1;
-	ti->num_discard_bios = zeroes ? 1 : 0;
-	ti->discards_supported = zeroes;
+	ti->num_discard_bios = 1;
+	ti->discards_supported = true;
 }
 
 static int pb_ctr(struct dm_target *ti, unsigned int argc, char **argv)
@@ -314,17 +312,6 @@ static const struct pb_source bio_source = {
 	.complete	= bio_complete,
 };
 
-static u8 wire_flags(const struct bio *bio)
-{
-	u8 flags = 0;
-
-	if (bio->bi_opf & REQ_FUA)
-		flags |= PB_WIRE_FUA;
-	if (bio->bi_opf & REQ_PREFLUSH)
-		flags |= PB_WIRE_PREFLUSH;
-	return flags;
-}
-
 /* Cuts a bio to what one message may carry; dm sends the rest again. */
 static void limit(struct bio *bio, unsigned int sectors)
 {
@@ -342,7 +329,9 @@ static void classify_write(struct bio *bio, struct pb_req *req,
 	}
 	limit(bio, PB_WIRE_MAX_DATA >> SECTOR_SHIFT);
 	req->type = PB_WIRE_WRITE;
-	req->flags = wire_flags(bio);
+	/* No PREFLUSH: dm has sent that ahead, as a flush of its own. */
+	if (bio->bi_opf & REQ_FUA)
+		req->flags = PB_WIRE_FUA;
 	pb_stat_inc(stats, PB_CNT_WRITES);
 	pb_stat_add(stats, PB_CNT_WRITE_BYTES, bio->bi_iter.bi_size);
 }
@@ -499,9 +488,7 @@ static void pb_resume(struct dm_target *ti)
 	struct pb_device *pb = target->pb;
 
 	pb_compat_stable_writes_resume(ti);
-	mutex_lock(&pb->ctl_mutex);
-	pb->ti = ti;
-	mutex_unlock(&pb->ctl_mutex);
+	pb_device_set_table(pb, NULL, ti);
 	pb_path_set_requeue(&pb->path, false);
 }
 
@@ -547,7 +534,9 @@ static void emit_status(struct pb_device *pb, char *result, unsigned int maxlen)
 	unsigned int sz = 0;
 
 	pb_path_info(&pb->path, &info);
-	mutex_lock(&pb->ctl_mutex);
+	/* A view change may be waiting for a disk; kill gets us out. */
+	if (mutex_lock_killable(&pb->ctl_mutex))
+		return;
 	DMEMIT("%s %s %llu ", role_names[pb->role],
 	       state_names[pb->super.replica_state], pb->super.view.number);
 	if (pb->role != PB_ROLE_UNCONFIRMED && pb->index != PB_NO_MEMBER)
@@ -591,6 +580,34 @@ static int pb_iterate_devices(struct dm_target *ti,
 }
 
 /*
+ * The stricter of both ends.  A discard is offered only where every member can
+ * zero without being sent the zeroes: else one of a whole disk would write it.
+ */
+static void stack_limits(struct queue_limits *limits, const void *arg)
+{
+	const struct pb_limits *both = arg;
+	u32 discard = min_t(u32, both->max_zeroes, PB_WIRE_MAX_ZEROES);
+
+	limits->physical_block_size = max(limits->physical_block_size,
+					  both->physical_block);
+	limits->io_min = max(limits->io_min, limits->physical_block_size);
+	limits->io_opt = both->io_opt;
+	limits->discard_granularity = max(both->discard_granularity,
+					  limits->physical_block_size);
+	limits->max_hw_discard_sectors = discard;
+	limits->max_discard_sectors = discard;
+}
+
+void pb_target_update_limits(struct pb_device *pb)
+{
+	struct pb_limits both;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	pb_link_limits(pb, &both);
+	pb_compat_update_limits(pb->disk->queue, stack_limits, &both);
+}
+
+/*
  * The volume's block size, which suits the other replicas too, and pages that
  * keep still while they are written: the socket and the disk each read them.
  */
@@ -598,14 +615,13 @@ static void pb_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	struct pb_target *target = ti->private;
 	unsigned int size = target->pb->super.block_size;
+	struct pb_limits both;
 
 	limits->logical_block_size = max(limits->logical_block_size, size);
 	limits->physical_block_size = max(limits->physical_block_size, size);
-	limits->io_min = max(limits->io_min, size);
 	pb_compat_stable_writes_hint(limits);
-	if (ti->discards_supported)
-		pb_compat_discard_limits(limits, PB_WIRE_MAX_ZEROES,
-					 max(size, limits->discard_granularity));
+	pb_link_limits(target->pb, &both);
+	stack_limits(limits, &both);
 }
 
 static struct target_type pb_target_type = {

@@ -2,7 +2,8 @@
 /*
  * One tracepoint per hop of a write: started here, sent, received, applied,
  * ack sent, ack received, completed.  They share one layout, so that a script
- * can follow (dev, view, seq) across both nodes.
+ * can follow a message by its sequence number across both nodes; the numbers
+ * begin again with each view.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dm_pb

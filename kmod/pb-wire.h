@@ -46,8 +46,7 @@ enum pb_wire_type {
 
 /* Flags of a message. */
 #define PB_WIRE_FUA		0x01	/* write, zeroes: durable before the ack */
-#define PB_WIRE_PREFLUSH	0x02	/* write: flush the disk first */
-#define PB_WIRE_NOUNMAP		0x04	/* zeroes: keep the blocks allocated */
+#define PB_WIRE_NOUNMAP		0x02	/* zeroes: keep the blocks allocated */
 
 /**
  * struct pb_wire_hdr - head of every message
@@ -102,6 +101,10 @@ struct pb_wire_hdr {
  * @max_data: largest write payload the sender takes, bytes
  * @timeout_ms: the sender gives the peer up after this much silence
  * @min_block_size: smallest block the sender's disk can write, bytes
+ * @physical_block: that it writes without reading first, bytes
+ * @io_opt: size of I/O that suits it best, bytes; 0 if it does not say
+ * @discard_granularity: that it can deallocate, bytes; 0 if it does not say
+ * @max_zeroes: sectors it can zero without being sent them; 0 for none
  * @reserved: zero
  * @crc: crc32c of all before it
  */
@@ -121,7 +124,11 @@ struct pb_wire_hello {
 	__le32	max_data;
 	__le32	timeout_ms;
 	__le32	min_block_size;
-	__u8	reserved[16];
+	__le32	physical_block;
+	__le32	io_opt;
+	__le32	discard_granularity;
+	__le32	max_zeroes;
+	__u8	reserved[64];
 	__le32	crc;
 };
 
@@ -149,7 +156,6 @@ enum pb_bye {
 	PB_BYE_RESTARTED	= 17,	/* the stream cannot go on: a member lost it */
 	PB_BYE_DISK_FAILED	= 18,	/* the sender's data device failed */
 	PB_BYE_DIVERGED		= 19,	/* writes failed that the peer lacks */
-	PB_BYE_UNCONFIRMED	= 20,	/* the sender has no confirmed view */
 	PB_BYE_NR
 };
 

@@ -151,7 +151,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		in.hdr.crc = cpu_to_le32(pb_crc32c(&in.hdr, 60));
 	}
 	if (in.how & SEAL_HELLO)
-		in.hello.crc = cpu_to_le32(pb_crc32c(&in.hello, 124));
+		in.hello.crc = cpu_to_le32(pb_crc32c(&in.hello, 188));
 	try(&in);
 	return 0;
 }
@@ -195,6 +195,7 @@ static void valid_hello(struct input *in)
 	struct pb_hello hello = {
 		.version_min = 1, .version_max = 1,
 		.block_size = 512U << (rnd() & 3), .min_block_size = 512,
+		.limits.physical_block = 512U << (rnd() & 3),
 		.data_sectors = 1 << 20, .incarnation = 1 + rnd() % 3,
 		.peer_incarnation = rnd() % 3, .recv_seq = rnd() % 32,
 		.first_unacked = 1 + rnd() % 32, .max_data = PB_WIRE_MAX_DATA,

@@ -72,7 +72,7 @@ static struct pb_msg sample(u8 type)
 	if (type == PB_WIRE_ACK)
 		msg.count = 3;
 	if (type == PB_WIRE_HELLO)
-		msg.data_len = 128;
+		msg.data_len = 192;
 	if (type == PB_WIRE_BYE)
 		msg.status = PB_BYE_REMOVED;
 	return msg;
@@ -128,7 +128,7 @@ static int unpack_msg(const struct pb_msg *msg, const struct pb_bounds *in)
 static void test_layout(void)
 {
 	static const u8 text[60] =
-		"PBW1\4\3\1\0"
+		"PBW1\4\1\1\0"
 		"\x09\0\0\0\0\0\0\0"
 		"\x05\0\0\0\0\0\0\0"
 		"\x20\x03\0\0\0\0\0\0"
@@ -139,7 +139,7 @@ static void test_layout(void)
 	struct pb_msg msg = sample(PB_WIRE_WRITE);
 	struct pb_wire_hdr hdr, twin;
 
-	msg.flags = PB_WIRE_FUA | PB_WIRE_PREFLUSH;
+	msg.flags = PB_WIRE_FUA;
 	memset(&hdr, 0xff, sizeof(hdr));
 	pb_codec_pack(&msg, &hdr);
 	ok(!memcmp(&hdr, text, sizeof(text)), "the bytes of a write");
@@ -277,7 +277,6 @@ static const struct {
 	{ KEEPALIVE, ECHO, U64_MAX, 0, "keepalive: last echo" },
 	{ KEEPALIVE, STATUS, 1, -EPROTO, "keepalive: status" },
 	{ WRITE, FLAGS, PB_WIRE_FUA, 0, "write: FUA" },
-	{ WRITE, FLAGS, PB_WIRE_PREFLUSH, 0, "write: PREFLUSH" },
 	{ WRITE, FLAGS, PB_WIRE_NOUNMAP, -EPROTO, "write: NOUNMAP" },
 	{ WRITE, FLAGS, 0x80, -EPROTO, "write: unknown flag" },
 	{ WRITE, VIEW, 0, -EPROTO, "write: view 0" },
@@ -311,7 +310,7 @@ static const struct {
 	{ FLUSH, DATA_LEN, 4096, -EPROTO, "flush: payload" },
 	{ FLUSH, STATUS, 1, -EPROTO, "flush: status" },
 	{ ZEROES, FLAGS, PB_WIRE_FUA | PB_WIRE_NOUNMAP, 0, "zeroes: flags" },
-	{ ZEROES, FLAGS, PB_WIRE_PREFLUSH, -EPROTO, "zeroes: PREFLUSH" },
+	{ ZEROES, FLAGS, 4, -EPROTO, "zeroes: unknown flag" },
 	{ ZEROES, VIEW, 0, -EPROTO, "zeroes: view 0" },
 	{ ZEROES, SEQ, 0, -EPROTO, "zeroes: no sequence number" },
 	{ ZEROES, SECTOR, 1, -ERANGE, "zeroes: misaligned" },
@@ -401,16 +400,16 @@ static int second_reading(const struct pb_msg *m)
 	switch (m->type) {
 	case PB_WIRE_HELLO:
 		return !m->flags && m->from < 8 && !m->seq && no_range(m) &&
-		       m->data_len == 128 && !m->status ? 0 : -EPROTO;
+		       m->data_len == 192 && !m->status ? 0 : -EPROTO;
 	case PB_WIRE_BYE:
 		return !m->flags && (m->from < 8 || m->from == 255) &&
 		       !m->seq && no_range(m) && !m->data_len &&
-		       m->status >= 1 && m->status <= 20 ? 0 : -EPROTO;
+		       m->status >= 1 && m->status <= 19 ? 0 : -EPROTO;
 	case PB_WIRE_KEEPALIVE:
 		return plain && !m->flags && !m->seq && no_range(m) &&
 		       !m->data_len ? 0 : -EPROTO;
 	case PB_WIRE_WRITE:
-		if (!plain || !m->seq || m->flags > 3)
+		if (!plain || !m->seq || m->flags > 1)
 			return -EPROTO;
 		ret = range_error(m, 2048);
 		return ret || m->data_len == 512ULL * m->count ? ret : -EPROTO;
@@ -418,7 +417,7 @@ static int second_reading(const struct pb_msg *m)
 		return plain && !m->flags && m->seq && no_range(m) &&
 		       !m->data_len ? 0 : -EPROTO;
 	case PB_WIRE_ZEROES:
-		if (!plain || !m->seq || (m->flags & 0xfa))
+		if (!plain || !m->seq || (m->flags & 0xfc))
 			return -EPROTO;
 		ret = range_error(m, 262144);
 		return ret || !m->data_len ? ret : -EPROTO;
@@ -439,8 +438,8 @@ static const u64 sectors[] = { 0, 4, 8, (1 << 20) - 8, 1 << 20, U64_MAX - 7 };
 static const u32 counts[] = {
 	0, 1, 8, 2048, 2056, 262144, 262152, 0x800000, U32_MAX
 };
-static const u32 lens[] = { 0, 128, 512, 4096, 1 << 20, U32_MAX };
-static const u32 statuses[] = { 0, 1, 20, 21 };
+static const u32 lens[] = { 0, 192, 512, 4096, 1 << 20, U32_MAX };
+static const u32 statuses[] = { 0, 1, 19, 20 };
 
 #define FIELDS	9
 
@@ -627,6 +626,7 @@ static struct pb_hello sample_hello(u8 who)
 		.max_data = PB_WIRE_MAX_DATA,
 		.timeout_ms = 2000,
 		.min_block_size = 512,
+		.limits = { 4096, 1 << 20, 1 << 16, 1 << 18 },
 	};
 
 	memset(hello.volume, 0xaa, PB_UUID_LEN);
@@ -648,7 +648,8 @@ static bool same_hello(const struct pb_hello *a, const struct pb_hello *b)
 	       a->recv_seq == b->recv_seq &&
 	       a->first_unacked == b->first_unacked &&
 	       a->max_data == b->max_data && a->timeout_ms == b->timeout_ms &&
-	       a->min_block_size == b->min_block_size;
+	       a->min_block_size == b->min_block_size &&
+	       !memcmp(&a->limits, &b->limits, sizeof(a->limits));
 }
 
 static int unpack_wire(const struct pb_wire_hello *wire, struct pb_hello *hello)
@@ -694,18 +695,19 @@ static void test_hello_wire(void)
 	ok(!memcmp(byte + 48, "\x44\x33\x22\x11\0\x10\0\0\0\0\x10\0\0\0\0\0"
 		   "\0\x10\0\0\0\0\0\0", 24), "hello: the bytes from 48 on");
 	ok(!memcmp(byte + 80, "\5\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\0\0\x10\0"
-		   "\xd0\7\0\0\0\2\0\0", 28), "hello: the bytes from 80 on");
-	is(le32_to_cpu(wire.crc), (u32)~crc_bitwise(~0U, byte, 124),
+		   "\xd0\7\0\0\0\2\0\0\0\x10\0\0\0\0\x10\0"
+		   "\0\0\1\0\0\0\4\0", 44), "hello: the bytes from 80 on");
+	is(le32_to_cpu(wire.crc), (u32)~crc_bitwise(~0U, byte, 188),
 	   "hello: crc");
-	for (i = 0; i < 1024; i++) {
+	for (i = 0; i < 1536; i++) {
 		byte[i / 8] ^= 1 << (i % 8);
 		bad += unpack_wire(&wire, &got) != -EBADMSG;
 		byte[i / 8] ^= 1 << (i % 8);
 	}
 	is(bad, 0, "hello: each bit flipped");
-	for (i = 0, bad = 0; i < 16; i++) {
+	for (i = 0, bad = 0; i < sizeof(wire.reserved); i++) {
 		wire.reserved[i] = 1;
-		wire.crc = cpu_to_le32(~crc_bitwise(~0U, byte, 124));
+		wire.crc = cpu_to_le32(~crc_bitwise(~0U, byte, 188));
 		bad += unpack_wire(&wire, &got) != -EPROTO;
 		wire.reserved[i] = 0;
 	}
@@ -727,6 +729,62 @@ static void test_hello_blocks(void)
 		bad += hello_error(&b) != (legal ? 0 : -EPROTO);
 	}
 	is(bad, 0, "hello: powers of two from 512 to 65536 and no others");
+}
+
+static void test_hello_limits(void)
+{
+	struct pb_hello h = sample_hello(0);
+	u32 size, bad = 0;
+
+	for (size = 0; size <= 1 << 18; size++) {
+		bool legal = size >= 512 && size <= 65536 &&
+			     __builtin_popcount(size) == 1;
+
+		h.limits.physical_block = size;
+		bad += hello_error(&h) != (legal ? 0 : -EPROTO);
+	}
+	is(bad, 0, "hello: physical blocks are powers of two from 512 to 65536");
+	h = sample_hello(0);
+	h.limits = (struct pb_limits){ 512, 0, 0, 0 };
+	is(hello_error(&h), 0, "hello: a disk that says nothing of its limits");
+	h.limits.io_opt = 513;
+	is(hello_error(&h), -EPROTO, "hello: io_opt is half a sector");
+	h.limits.io_opt = 0xfffffe00;
+	is(hello_error(&h), 0, "hello: huge io_opt");
+	h.limits.discard_granularity = 1;
+	is(hello_error(&h), -EPROTO, "hello: discard granularity of a byte");
+}
+
+static void stacks(struct pb_limits a, struct pb_limits b, struct pb_limits want,
+		   const char *text)
+{
+	pb_limits_stack(&a, &b);
+	ok(!memcmp(&a, &want, sizeof(a)), text);
+}
+
+static void test_limits(void)
+{
+	const struct pb_limits plain = { 512, 0, 0, 0 };
+	const struct pb_limits fine = { 4096, 1 << 16, 4096, 1000 };
+	const struct pb_limits coarse = { 16384, 1 << 20, 1 << 20, 2000 };
+	const struct pb_limits odd = { 4096, 3 << 16, 3 << 12, 5000 };
+
+	stacks(fine, fine, fine, "limits: with their like they stay");
+	stacks(fine, plain, (struct pb_limits){ 4096, 1 << 16, 4096, 0 },
+	       "limits: who cannot zero forbids discards");
+	stacks(plain, fine, (struct pb_limits){ 4096, 1 << 16, 4096, 0 },
+	       "limits: the peer's count where we have none, but for zeroing");
+	stacks(fine, coarse,
+	       (struct pb_limits){ 16384, 1 << 20, 1 << 20, 1000 },
+	       "limits: the coarser and the smaller");
+	stacks(coarse, fine,
+	       (struct pb_limits){ 16384, 1 << 20, 1 << 20, 1000 },
+	       "limits: the same from the other end");
+	stacks(coarse, odd,
+	       (struct pb_limits){ 16384, 1 << 20, 1 << 20, 2000 },
+	       "limits: what is no multiple changes nothing");
+	stacks(fine, odd, (struct pb_limits){ 4096, 3 << 16, 3 << 12, 1000 },
+	       "limits: a multiple counts, also by three");
 }
 
 static void test_hello_fields(void)
@@ -934,6 +992,8 @@ int main(void)
 	test_admit();
 	test_hello_wire();
 	test_hello_blocks();
+	test_hello_limits();
+	test_limits();
 	test_hello_fields();
 	test_hello_check();
 	test_hello_check_more();

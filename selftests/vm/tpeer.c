@@ -41,6 +41,7 @@ void t_peer_init(struct t_peer *peer, const char *dev)
 		.max_data = PB_WIRE_MAX_DATA,
 		.timeout_ms = 2000,
 		.min_block_size = 512,
+		.limits = { .physical_block = 512, .max_zeroes = PB_WIRE_MAX_ZEROES },
 	};
 	memcpy(peer->hello.volume, status.volume, PB_UUID_LEN);
 	memcpy(peer->hello.replica, link->peer, PB_UUID_LEN);

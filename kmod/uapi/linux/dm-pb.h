@@ -168,9 +168,11 @@ struct pb_ioc_list {
  * Errors: EINVAL (malformed), ENOTUNIQ (a member twice), ESTALE (older than
  * the current view), EEXIST (same number, other members), EPERM (this replica
  * would serve without having been a synced member of the view before), EUCLEAN
- * (this replica is called synced and is not), EOPNOTSUPP (more members than
- * this module carries), ENODEV, EIO (metadata; the replica has stopped),
- * EINTR.
+ * (this replica is called synced and is not, or may differ from another synced
+ * member, or writes under way were not acked within 5 s), EOPNOTSUPP (more
+ * members than this module carries), ENODEV, EIO (metadata; the replica has
+ * stopped), EINTR.  With EUCLEAN, EINTR and a failing disk connections may have
+ * been closed.
  */
 struct pb_ioc_view {
 	struct pb_ioc_dev	dev;
@@ -202,9 +204,10 @@ struct pb_ioc_view {
  * neighbour is closed first.
  *
  * Errors: EINVAL, EBADF, ENOTSOCK, EPROTONOSUPPORT (not TCP), ENOTCONN (the
- * socket is not connected), EBUSY (the socket is in use by a volume), ENOLINK (this replica has no
- * neighbour in its view), EDESTADDRREQ (two neighbours, @peer needed), ENXIO
- * (@peer is not a neighbour), ENODEV.
+ * socket is not connected), EBUSY (the socket is in use by a volume), ENOLINK
+ * (this replica has no neighbour in a confirmed view), EDESTADDRREQ (two
+ * neighbours, @peer needed), ENXIO (@peer is not a neighbour), ENODEV, ENOMEM,
+ * EINTR.
  */
 struct pb_ioc_connect {
 	struct pb_ioc_dev	dev;
@@ -225,7 +228,7 @@ struct pb_ioc_connect {
  * @peer: the replica at the other end; all zero for every connection
  * @reason: out: why not
  *
- * Errors: EINVAL, ENOTCONN (there is none), ENODEV.
+ * Errors: EINVAL, ENOTCONN (there is none), ENODEV, EINTR.
  */
 struct pb_ioc_disconnect {
 	struct pb_ioc_dev	dev;
@@ -252,7 +255,7 @@ enum pb_policy {
  * @reserved: zero
  * @reason: out: why not
  *
- * Errors: EINVAL, ENODEV.
+ * Errors: EINVAL, ENODEV, EINTR.
  */
 struct pb_ioc_policy {
 	struct pb_ioc_dev	dev;
@@ -310,15 +313,15 @@ enum pb_counter {
 	PB_CNT_WRITE_BYTES,
 	PB_CNT_FLUSHES,			/* flush bios from above */
 	PB_CNT_ZEROES,			/* discard, write-zeroes bios from above */
-	PB_CNT_REFUSED_BIOS,		/* bios refused: not primary */
+	PB_CNT_REFUSED_BIOS,		/* bios refused because not primary */
 	PB_CNT_OVERLAP_WAITS,		/* bios that waited for an overlapping write */
 	PB_CNT_LINK_WAITS,		/* bios that waited for a connection or a view */
-	PB_CNT_FAILED_BIOS,		/* bios failed by the policy or a view */
+	PB_CNT_FAILED_BIOS,		/* writes given up for want of an ack */
 	PB_CNT_TX_MESSAGES,		/* messages put on a socket */
 	PB_CNT_TX_BYTES,
 	PB_CNT_TX_SENDS,		/* calls of sendmsg */
-	PB_CNT_TX_FULL,			/* sends cut short by a full socket */
-	PB_CNT_TX_HANDOVERS,		/* sends finished by the worker */
+	PB_CNT_TX_FULL,			/* sends that found the socket full */
+	PB_CNT_TX_HANDOVERS,		/* runs of the sending worker */
 	PB_CNT_RESENT,			/* messages sent again after a reconnection */
 	PB_CNT_RX_MESSAGES,		/* messages taken from a socket */
 	PB_CNT_RX_BYTES,
@@ -358,7 +361,8 @@ enum pb_counter {
  * @name: the volume's name for people
  * @data_sectors: the volume's size in sectors of 512 bytes
  * @block_size: the volume's logical block size in bytes
- * @oldest_wait_ms: age of the oldest write not yet completed; 0 if none
+ * @oldest_wait_ms: age of the oldest write that waits for the backup's ack or
+ *	of the oldest bio held for a connection or a view; 0 if none
  * @incarnation: new each time the device is set up
  * @in_flight: writes, flushes under way
  * @held: bios waiting for a connection, a view or an overlapping write
@@ -371,7 +375,7 @@ enum pb_counter {
  * @reserved: zero
  * @reason: out: why not
  *
- * Errors: EINVAL (reserved not zero), ENODEV.
+ * Errors: EINVAL (reserved not zero), ENODEV, EINTR.
  */
 struct pb_ioc_status {
 	struct pb_ioc_dev	dev;
