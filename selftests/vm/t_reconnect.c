@@ -105,10 +105,97 @@ static uint64_t waiting(void)
 	return status.in_flight + status.held;
 }
 
+/*
+ * A wire that can be made to swallow what the primary sends: then the writes
+ * under way are sent, and certainly not received.
+ */
+struct wire {
+	int		a[2];		/* the primary's end, and ours */
+	int		b[2];		/* the backup's end, and ours */
+	volatile bool	swallows;
+	volatile uint64_t swallowed;
+	pthread_t	down;
+	pthread_t	up;
+};
+
+static void *carry_down(void *arg)
+{
+	struct wire *wire = arg;
+	static char buf[65536];
+	ssize_t len;
+
+	while ((len = read(wire->a[1], buf, sizeof(buf))) > 0) {
+		if (wire->swallows)
+			wire->swallowed += len;
+		else if (write(wire->b[1], buf, len) != len)
+			break;
+	}
+	return NULL;
+}
+
+static void *carry_up(void *arg)
+{
+	struct wire *wire = arg;
+	static char buf[65536];
+	ssize_t len;
+
+	while ((len = read(wire->b[1], buf, sizeof(buf))) > 0)
+		if (write(wire->a[1], buf, len) != len)
+			break;
+	return NULL;
+}
+
+static bool wire_connect(struct wire *wire)
+{
+	char reason[PB_REASON_LEN];
+
+	memset(wire, 0, sizeof(*wire));
+	t_tcp_pair(wire->a);
+	t_tcp_pair(wire->b);
+	pthread_create(&wire->down, NULL, carry_down, wire);
+	pthread_create(&wire->up, NULL, carry_up, wire);
+	return !t_connect(dev_b, wire->b[0], 0, 0, reason) &&
+	       !t_connect(dev_a, wire->a[0], 0, 0, reason);
+}
+
+static void wire_close(struct wire *wire)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		shutdown(wire->a[i], SHUT_RDWR);
+		shutdown(wire->b[i], SHUT_RDWR);
+	}
+	pthread_join(wire->down, NULL);
+	pthread_join(wire->up, NULL);
+	for (i = 0; i < 2; i++) {
+		close(wire->a[i]);
+		close(wire->b[i]);
+	}
+}
+
+/* No ack comes any more, so in the end every write under way is lost once. */
+static void swallow(void)
+{
+	static struct wire wire;
+	uint64_t before;
+
+	if (!wire_connect(&wire) || !t_wait(all_up()))
+		ok(false, "a connection over a wire of ours");
+	before = done_writes;
+	if (!t_wait(done_writes >= before + 200))
+		ok(false, "the wire carries");
+	wire.swallows = true;
+	if (!t_wait(wire.swallowed && waiting() >= DEPTH))
+		ok(false, "every write waits for its ack");
+	wire_close(&wire);
+}
+
 static const char * const ways[] = {
 	"the primary disconnects", "the backup disconnects",
 	"the primary's socket is shut", "the backup's socket is shut",
 	"another connection replaces it",
+	"the wire swallows what is sent",
 };
 
 static void trouble(unsigned int way, int *socks)
@@ -126,6 +213,9 @@ static void trouble(unsigned int way, int *socks)
 		if (!t_wait(t_links(dev_a, PB_LINK_NONE) &&
 			    t_links(dev_b, PB_LINK_NONE)))
 			ok(false, "a shut socket is noticed");
+		break;
+	case 5:
+		swallow();
 		break;
 	default:
 		break;
