@@ -96,8 +96,7 @@ static int ctl_set_view(void *buf)
 	struct pb_device *pb;
 	int ret;
 
-	if ((arg->flags & ~PB_VIEW_FLAGS) || arg->reserved ||
-	    !zero(arg->reason, sizeof(arg->reason)))
+	if (arg->reserved || !zero(arg->reason, sizeof(arg->reason)))
 		return refuse_reserved(arg->reason);
 	pb = device_for(&arg->dev, arg->reason);
 	if (IS_ERR(pb))

@@ -225,6 +225,14 @@ def multi_jobs(label, kernel, env):
     return jobs
 
 
+def mutate_jobs(series, kernel, env):
+    """Do the tests notice a module with a fault?  One kernel is enough."""
+    return [Job(f"{series}/vm/mutate", [os.path.join(HERE, "vm", "mutate.sh")], cores=2, limit=600,
+                env={**env, "KERNEL": kernel, "BUILD": os.path.join(BUILD, "mutate")}),
+            Job(f"{series}/multi/mutate", [sys.executable, os.path.join(HERE, "multi", "mutate.py")],
+                cores=2, limit=600, env={**env, "KVER": kernel})]
+
+
 def stock_kernel(series):
     """The bootable kernel of a series, and our module for it."""
     kernel = subprocess.run([os.path.join(TOP, "scripts", "kernels.sh"), "image", series],
@@ -265,6 +273,8 @@ def all_jobs(args):
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))
+        elif LONG:
+            jobs += mutate_jobs(series, kernel, env)
     if args.ci:
         jobs += [job for job in debug_jobs() if any(q in job.name for q in DEBUG_QUICK)]
     return jobs

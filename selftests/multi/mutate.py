@@ -85,6 +85,7 @@ def main():
     everything = entries()
     numbers = [int(n) for n in sys.argv[1:]] or range(1, len(everything) + 1)
     missed = 0
+    print(f"TAP version 13\n1..{len(numbers)}", flush=True)
     for number in numbers:
         path, sed, test, what = everything[number - 1]
         begin = time.monotonic()
@@ -92,10 +93,10 @@ def main():
         with tempfile.TemporaryDirectory(prefix="mutant-", dir=cache_dir()) as top:
             ko, problem = build(top, path, sed)
             found = None if problem else run_test(test, ko)
-        word = "found" if found else "MISSED"
         missed += not found
-        print(f"{word} {number}: {what} ({test}, {time.monotonic() - begin:.0f} s)\n"
-              f"    {found or problem or 'it passes'}", flush=True)
+        print(f"{'ok' if found else 'not ok'} {number} - {test}: {what}\n"
+              f"# {found or problem or 'it passes'} ({time.monotonic() - begin:.0f} s)",
+              flush=True)
     return 1 if missed else 0
 
 
