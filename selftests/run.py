@@ -273,8 +273,8 @@ def all_jobs(args):
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))
-        elif LONG:
-            jobs += mutate_jobs(series, kernel, env)
+    if LONG:
+        jobs += mutate_jobs(series, kernel, env)
     if args.ci:
         jobs += [job for job in debug_jobs() if any(q in job.name for q in DEBUG_QUICK)]
     return jobs
