@@ -6,6 +6,7 @@
 # make test            everything quick, on both kernels; installs what it needs
 # make test-long       the long campaigns
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
+# make ci              make test, and a quick part of make test-debug
 # make demo            two machines, a database, a crash, and nothing lost
 # make dkms-test       add, build, install and remove with DKMS
 # make dist            a tarball
@@ -69,12 +70,17 @@ test: test-deps
 test-long: test-deps
 	PB_LONG=1 $(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
 
-test-debug:
-	$(TOP)scripts/deps.sh source
+test-debug: source-deps
 	$(PYTHON) $(TOP)selftests/run.py --debug --kernels debug $(T)
+
+ci: source-deps
+	$(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" --ci $(T)
 
 test-deps:
 	$(TOP)scripts/deps.sh test
+
+source-deps:
+	$(TOP)scripts/deps.sh source
 
 demo: test-deps
 	@KVER=`$(TOP)scripts/kernels.sh image $(lastword $(KERNELS))` && \
@@ -94,5 +100,5 @@ dist:
 clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
-.PHONY: all module userspace install deps check test test-long test-debug \
-	test-deps demo dkms-test dist clean
+.PHONY: all module userspace install deps check test test-long test-debug ci \
+	test-deps source-deps demo dkms-test dist clean

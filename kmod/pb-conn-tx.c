@@ -231,13 +231,15 @@ static void unlock_and_pass_on(struct pb_conn *conn)
 static bool finish_turn(struct pb_conn *conn, int ret)
 {
 	lockdep_assert_held(&conn->tx_mutex);
-	mutex_unlock(&conn->tx_mutex);
-	if (ret == -EAGAIN)
-		return false;
-	if (ret == -EINTR) {
+	/*
+	 * Not after the mutex is let go: pb_conn_close() takes it once before
+	 * it cancels the work, and nobody may queue it after that.
+	 */
+	if (ret == -EINTR)
 		pb_conn_kick_later(conn);
+	mutex_unlock(&conn->tx_mutex);
+	if (ret == -EAGAIN || ret == -EINTR)
 		return false;
-	}
 	if (ret < 0) {
 		pb_conn_fail(conn, PB_BYE_NONE, true,
 			     "sending failed: error %d", -ret);

@@ -12,8 +12,10 @@
         sys.exit(main([test_something]))
 
 Environment: PB_KO (dm-pb.ko), PBCTL (pbctl), KVER (kernel), PB_LONG=1 for more
+rounds, PB_DEBUG=1 for a debug kernel: SLOW times as long for everything, fewer
 rounds. A test waits for a condition with a deadline; it sleeps only where time
-itself is what it looks at.
+itself is what it looks at. The last point of all is that the module can be
+unloaded and has left nothing.
 """
 
 import collections
@@ -36,12 +38,16 @@ sys.path.insert(0, os.path.dirname(HERE))
 
 from rig import Rig, RigError, VmDied, VmTimeout  # noqa: E402
 from rig.cache import cached, digest  # noqa: E402
+from rig.slow import SLOW  # noqa: E402
 
 LONG = os.environ.get("PB_LONG") == "1"
 VOLUME = "vol"
 DEVICE = "/dev/mapper/" + VOLUME
 DISKS = [("data", "64M"), ("meta", "16M")]
 SKIP, BAD = 4, 1
+LINK_TIMEOUT = 2000 * SLOW              # ms
+MEMORY = 768 if SLOW == 1 else 1280     # MiB; what the checkers note takes some
+LEAKS = os.path.join(os.path.dirname(HERE), "vm", "leaks.sh")
 EBADE = 52
 EBADE_TEXT = "Invalid exchange"
 MAGIC = 0x31304b4c42425044
@@ -55,6 +61,7 @@ class Failure(AssertionError):
 
 def until(what, probe, timeout=20, pause=0.02):
     """Wait until PROBE() is true and return what it returned; Failure if it never is."""
+    timeout *= SLOW
     deadline = time.monotonic() + timeout
     while True:
         value = probe()
@@ -111,6 +118,7 @@ class Node:
         self._events = []
         self._pending = b""
         self._linker = None
+        self._watcher = None
         self._files = {}
 
     # Setting up.
@@ -132,9 +140,24 @@ class Node:
         self._events.clear()
         self._pending = b""
         self.vm.run(f"modprobe -a dm-mod libcrc32c; insmod {shlex.quote(self.guest_path(self.pair.ko))}")
-        self.vm.spawn(f"exec {self._pbctl()} events --json", on_output=self._take_events)
+        self._watcher = self.vm.spawn(f"exec {self._pbctl()} events --json", on_output=self._take_events)
         # The stream begins at the opening; whoever acts before that misses its event.
         self.vm.wait_until("for p in $(pidof pbctl); do ls -l /proc/$p/fd; done | grep -q dm-pb-control")
+
+    def take_down(self):
+        """Remove the volume in whatever state, if there is one."""
+        self.unlink()
+        self.vm.run(f"! dmsetup info {VOLUME} >/dev/null 2>&1 || "
+                    f"{self._pbctl()} remove {VOLUME} --force --retry {10 * SLOW}")
+
+    def unload(self):
+        """The opposite of load(); a reference that is left keeps the module. Where its code was."""
+        self.take_down()
+        text = self.vm.run("cat /sys/module/dm_pb/sections/.text").out.strip()
+        self._watcher.kill()
+        self._watcher.wait()
+        self.vm.wait_until("rmmod dm_pb", 20)
+        return text
 
     def create(self, volume, state="--declare-synced", extra=()):
         """A new replica on the disks."""
@@ -197,11 +220,11 @@ class Node:
             args.append("--force-data-may-be-lost")
         return self.pbctl(*args, check=check)
 
-    def listen(self, timeout=2000, keepalive=100):
+    def listen(self, timeout=LINK_TIMEOUT, keepalive=100):
         """Keep accepting the predecessor's connections."""
         self._keep(f"listen {VOLUME}", timeout, keepalive)
 
-    def connect(self, peer, timeout=2000, keepalive=100):
+    def connect(self, peer, timeout=LINK_TIMEOUT, keepalive=100):
         """Keep connecting to the successor."""
         self._keep(f"connect {VOLUME} {peer.vm.ip}", timeout, keepalive)
 
@@ -339,6 +362,7 @@ class Writer:
 
     def wait_stuck(self, timeout=20, still=0.5):
         """Wait until nothing has been acknowledged for STILL seconds; the number of acks."""
+        timeout, still = timeout * SLOW, still * SLOW
         seen, since = self.acks, time.monotonic()
         deadline = since + timeout
         while time.monotonic() - since < still:
@@ -393,13 +417,13 @@ class Pair:
     replicas without a view; timeout, keepalive: of the link, ms.
     """
 
-    def __init__(self, disks=DISKS, linked=True, timeout=2000, keepalive=100, **rig):
+    def __init__(self, disks=DISKS, linked=True, timeout=LINK_TIMEOUT, keepalive=100, **rig):
         self.ko, self.pbctl = required("PB_KO"), required("PBCTL")
         self._linked = linked
         self.timeout, self.keepalive = timeout, keepalive
         self.volume = None
         self.view = 0
-        self.rig = Rig(nodes=2, disks=disks, **rig)
+        self.rig = Rig(nodes=2, disks=disks, mem=MEMORY, **rig)
         self.nodes = [Node(self, vm) for vm in self.rig.nodes]
 
     def __enter__(self):
@@ -425,9 +449,8 @@ class Pair:
         self.rig.heal()
         self.rig.delay(0)
         for node in self.nodes:
-            node.unlink()
-            node.vm.run(f"! dmsetup info {VOLUME} >/dev/null 2>&1 || {node._pbctl()} remove {VOLUME} --force "
-                        "--retry 10; blkdiscard -z -f /dev/disk-data && blkdiscard -z -f /dev/disk-meta")
+            node.take_down()
+            node.vm.run("blkdiscard -z -f /dev/disk-data && blkdiscard -z -f /dev/disk-meta")
 
     def new_volume(self, link=True):
         """A new volume on blank disks in view 1, the first node primary, linked."""
@@ -491,8 +514,24 @@ class Pair:
         if equal:
             self.wait_quiet()
             self.check_equal()
+        self.check_consoles(allow)
+
+    def check_consoles(self, allow=()):
+        """No bad line on a console."""
         bad = self.rig.check_consoles(ALLOW + list(allow))
         check(not bad, "bad lines on the consoles:\n" + "\n".join(bad[:20]))
+
+    def unload(self):
+        """Unload the module on every node that runs: no leak, no bad line."""
+        self.rig.heal()
+        running = [node for node in self.nodes if node.vm.alive()]
+        texts = [node.unload() for node in running]
+        jobs = [node.vm.spawn(f"sh {shlex.quote(node.guest_path(LEAKS))}") for node in running]
+        for node, text, job in zip(running, texts, jobs):
+            status = job.wait(120)
+            check(not status and not job.output(), f"{node.name}: left, status {status}, the module's code was at "
+                  f"{text}:\n{job.output()[:4000]}")
+        self.check_consoles()
 
 
 def seeded(name):
@@ -532,7 +571,6 @@ def main(tests, **pair_args):
     try:
         required("PB_KO")
         required("PBCTL")
-        print(f"1..{len(tests)}", flush=True)
         return _run_all(tests, pair_args)
     except Skip as err:
         print(f"1..0 # SKIP {err}", flush=True)
@@ -552,7 +590,7 @@ def _run_all(tests, pair_args):
         except (RigError, Failure) as err:
             print(f"Bail out! {str(err).splitlines()[0]}", flush=True)
             return BAD
-    print(f"# {sum(results)} of {len(results)} passed", flush=True)
+    print(f"1..{len(results)}\n# {sum(results)} of {len(results)} passed", flush=True)
     return 0 if all(results) else BAD
 
 
@@ -566,6 +604,12 @@ def _run_shared(pair, rest, results):
             with contextlib.suppress(OSError):
                 pair.rig.save_output(os.path.basename(sys.argv[0]).split(".")[0])
             return
+    results.append(_one(len(results) + 1, nothing_left, pair))
+
+
+def nothing_left(pair):
+    """the module is unloaded; no reference, no leak, no bad line is left"""
+    pair.unload()
 
 
 def refresh(pair):
@@ -577,4 +621,4 @@ def refresh(pair):
 
 
 __all__ = ["Pair", "Node", "Writer", "Failure", "Skip", "Rig", "RigError", "VmDied", "VmTimeout", "check", "until",
-           "helper", "main", "seeded", "LONG", "DEVICE", "VOLUME", "EBADE", "EBADE_TEXT", "DISKS"]
+           "helper", "main", "seeded", "LONG", "SLOW", "DEVICE", "VOLUME", "EBADE", "EBADE_TEXT", "DISKS"]

@@ -4,9 +4,9 @@
 
 import sys
 
-from pbtest import LONG, check, main, until
+from pbtest import LONG, SLOW, check, main, until
 
-TIMEOUT = 1500
+TIMEOUT = 1500 * SLOW
 COUNT = 2000 if LONG else 150           # writes of each thread
 
 

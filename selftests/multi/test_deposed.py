@@ -4,7 +4,7 @@
 
 import sys
 
-from pbtest import EBADE, EBADE_TEXT, check, main
+from pbtest import EBADE, EBADE_TEXT, SLOW, check, main
 
 BACK = ":unsynced"
 
@@ -13,7 +13,7 @@ def cut_off(pair):
     """Cut the primary off with writes held, and let the backup go on without it."""
     a, b = pair.nodes
     pair.new_volume(link=False)
-    pair.link(timeout=1000)
+    pair.link(timeout=1000 * SLOW)
     writer = pair.writer(a, threads=4, slots=32)
     writer.wait_acks(100)
     mark = a.mark()
@@ -49,7 +49,7 @@ def test_rejoin(pair):
     newer, links = b.wait_kernel_log("view 2: primary"), a.mark()
     check(newer, "view 2 left no line in the log")
     # Both call themselves primary, so the old backup's listener is what the old primary meets.
-    b.listen(1000)
+    b.listen(1000 * SLOW)
     pair.rig.heal()
     a.wait_event("newer-view", links, 30)
     a.wait_event("link-refused", links, 30, "newer view")

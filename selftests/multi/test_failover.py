@@ -8,9 +8,9 @@ What was acknowledged is known outside the machine, from the writer's own words.
 import sys
 import time
 
-from pbtest import LONG, Pair, check, main, seeded
+from pbtest import LONG, SLOW, Pair, check, main, seeded
 
-ROUNDS = 20 if LONG else 5
+ROUNDS = 20 if LONG else 5 if SLOW == 1 else 2
 POWER_ROUNDS = 6 if LONG else 1
 VOLATILE = [("data", "64M", {"volatile": True}), ("meta", "16M", {"volatile": True})]
 
@@ -32,6 +32,7 @@ def promote(pair, node):
 def test_kill(pair):
     """acknowledged O_DIRECT|O_DSYNC writes survive the primary's death, at random moments"""
     rng = seeded("kill")
+    print(f"# {ROUNDS} rounds", flush=True)
     for number in range(ROUNDS):
         # The survivor of one round is the primary of the next.
         a, b = pair.nodes
@@ -78,6 +79,7 @@ def test_power():
             pair.finish(equal=False)
             pair.reboot(a)
             pair.wipe()
+        pair.unload()
 
 
 test_power.own_rig = True

@@ -5,9 +5,9 @@
 import sys
 import time
 
-from pbtest import check, main
+from pbtest import SLOW, check, main
 
-TIMEOUT = 1500
+TIMEOUT = 1500 * SLOW
 COUNT = 200
 
 

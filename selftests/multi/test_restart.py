@@ -4,7 +4,7 @@
 
 import sys
 
-from pbtest import VOLUME, check, main
+from pbtest import SLOW, VOLUME, check, main
 
 COUNT = 150
 
@@ -12,7 +12,7 @@ COUNT = 150
 def remove(node):
     """Take the volume away in order."""
     node.unlink()
-    node.pbctl("remove", VOLUME, "--retry", 10)
+    node.pbctl("remove", VOLUME, "--retry", 10 * SLOW)
 
 
 def test_backup_clean(pair):

@@ -4,7 +4,7 @@
 
 import sys
 
-from pbtest import DEVICE, LONG, main, until
+from pbtest import DEVICE, LONG, SLOW, main, until
 
 MAGIC1, MAGIC2 = 0xfee1dead, 0x28121969
 RESTART, POWER_OFF = 0x01234567, 0x4321fedc
@@ -15,7 +15,7 @@ def stuck_filesystem(pair):
     """A mounted file system whose writes wait for a backup that is gone."""
     a, _b = pair.nodes
     pair.new_volume(link=False)
-    pair.link(timeout=1000)
+    pair.link(timeout=1000 * SLOW)
     a.vm.run(f"mkfs.ext4 -q {DEVICE} && mkdir -p /mnt/t && mount {DEVICE} /mnt/t")
     mark = a.mark()
     pair.rig.cut(0, 1)

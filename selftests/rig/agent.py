@@ -14,6 +14,7 @@ import threading
 import time
 
 from .errors import VmDied, VmTimeout
+from .slow import SLOW
 
 FRAME = struct.Struct("<III")
 CHUNK = 256 << 10
@@ -59,13 +60,14 @@ class Job:
 
     def wait(self, timeout=60):
         """Wait for the end and return the exit status; VmTimeout leaves it running."""
-        if not self._done.wait(timeout):
-            raise VmTimeout(f"{self._link.name}: not done in {timeout} s: {self.cmd}\n"
+        if not self._done.wait(timeout * SLOW):
+            raise VmTimeout(f"{self._link.name}: not done in {timeout * SLOW} s: {self.cmd}\n"
                             f"{self.output()[-2000:]}", self.output())
         return self.poll()
 
     def wait_output(self, text, timeout=60):
         """Wait until TEXT is in the output; returns the output."""
+        timeout *= SLOW
         deadline = time.monotonic() + timeout
         while text not in self.output():
             if self._done.is_set() and text not in self.output():

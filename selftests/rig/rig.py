@@ -23,6 +23,7 @@ from . import cache
 from .disk import Disk, first_difference
 from .errors import RigError
 from .kernel import find_kernel
+from .slow import SLOW
 from .switch import Switch
 from .vm import VM, choose_accel
 
@@ -63,7 +64,7 @@ class Rig:
         self.env = dict(env or {})
         self.append = append
         self.qemu_args = list(qemu_args)
-        self.boot_timeout = boot_timeout or float(os.environ.get("PB_RIG_BOOT_TIMEOUT", 120))
+        self.boot_timeout = boot_timeout or float(os.environ.get("PB_RIG_BOOT_TIMEOUT", 120 * SLOW))
         self.switch = None
         self.nodes = []
         self._closed = False

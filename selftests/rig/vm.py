@@ -19,6 +19,7 @@ from .console import bad_lines
 from .disk import Image
 from .errors import CommandFailed, RigError, VmDied, VmTimeout
 from .procs import spawn
+from .slow import SLOW
 
 # norandmaps: with fixed addresses TCG finds the code of a program it has translated
 # before; every exec of a dynamic program takes 10 ms instead of 40.
@@ -107,7 +108,7 @@ class VM:
 
     def wait_boot(self, timeout=None):
         """Wait until the guest answers; VmDied or VmTimeout with its last words if not."""
-        timeout = timeout or self.rig.boot_timeout
+        timeout = timeout * SLOW if timeout else self.rig.boot_timeout
         while not self._link.hello.wait(0.02):
             if self.proc.poll() is not None:
                 raise VmDied(f"{self.name} ended while booting:\n{self._last_words()}")
@@ -156,9 +157,9 @@ class VM:
     def wait_exit(self, timeout=60):
         """Wait until QEMU has ended (guest's poweroff, reboot or panic); its exit status."""
         try:
-            return self.proc.wait(timeout)
+            return self.proc.wait(timeout * SLOW)
         except subprocess.TimeoutExpired:
-            raise VmTimeout(f"{self.name} still runs after {timeout} s") from None
+            raise VmTimeout(f"{self.name} still runs after {timeout * SLOW} s") from None
 
     def freeze(self):
         """SIGSTOP: the machine stands still while the world's time goes on."""
@@ -218,13 +219,13 @@ class VM:
 
     def wait_until(self, cmd, timeout=60):
         """Run CMD again and again until it succeeds; returns its Result."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         while True:
-            result = self.run(cmd, max(1, deadline - time.monotonic()), check=False)
+            result = self.run(cmd, max(1, (deadline - time.monotonic()) / SLOW), check=False)
             if not result.rc:
                 return result
             if time.monotonic() > deadline:
-                raise VmTimeout(f"{self.name}: in {timeout} s never succeeded: {cmd}\n{result.out}", result.out)
+                raise VmTimeout(f"{self.name}: in {timeout * SLOW} s never succeeded: {cmd}\n{result.out}", result.out)
             time.sleep(0.02)
 
     # What it left.
@@ -247,6 +248,7 @@ class VM:
 
     def wait_console(self, pattern, timeout=60):
         """Wait until a regular expression matches in the console text."""
+        timeout *= SLOW
         deadline = time.monotonic() + timeout
         while not re.search(pattern, self.console()):
             if time.monotonic() > deadline:

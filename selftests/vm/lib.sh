@@ -2,7 +2,7 @@
 # Sourced by the VM tests: TAP, the module, replicas in one machine.
 #
 # Environment: PB_KO the module (else modprobe finds it), PB_LONG=1 for the long variants,
-# PB_FAIL_FAST=1 to end at the first failure without cleaning up.
+# PB_DEBUG=1 on a debug kernel, PB_FAIL_FAST=1 to end at the first failure without cleaning up.
 
 here=$(cd "$(dirname "$0")" && pwd)
 build=${PB_BUILD:-$here/build}
@@ -10,6 +10,8 @@ PATH=$build:$PATH:/usr/sbin:/sbin
 volume=11111111-2222-3333-4444-555555555555
 sectors=${PB_SECTORS:-32768}
 work=/tmp/vm
+# How much longer everything may take.
+slow=$([ "${PB_DEBUG:-0}" = 1 ] && echo 5 || echo 1)
 tap_n=0
 tap_bad=0
 
@@ -50,6 +52,24 @@ long() {
 	[ "${PB_LONG:-0}" = 1 ]
 }
 
+debug() {
+	[ "${PB_DEBUG:-0}" = 1 ]
+}
+
+# fewer VARIABLE NUMBER: how much the next programs do on a debug kernel
+fewer() {
+	debug && ! long && [ -z "$(eval "echo \"\${$1:-}\"")" ] || return 0
+	export "$1=$2"
+	echo "# debug kernel: $1=$2"
+}
+
+within() {	# within SECONDS COMMAND...
+	local seconds=$(($1 * slow))
+
+	shift
+	timeout "$seconds" "$@"
+}
+
 # A program that prints unnumbered TAP lines.
 run_c() {
 	local line
@@ -62,11 +82,11 @@ run_c() {
 		"rc "*)		ok 1 "$(basename "$1") ended with ${line#rc }" ;;
 		*)		echo "$line" ;;
 		esac
-	done < <(timeout -k 5 "${RUN_LIMIT:-150}" "$@" 2>&1; echo "rc $?")
+	done < <(timeout -k 5 $((${RUN_LIMIT:-150} * slow)) "$@" 2>&1; echo "rc $?")
 }
 
-wait_for() {	# wait_for COMMAND...: up to 20 s until it succeeds
-	local end=$(($(date +%s) + 20))
+wait_for() {	# wait_for COMMAND...: up to 20 s (times slow) until it succeeds
+	local end=$(($(date +%s) + 20 * slow))
 
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -lt $end ] || return 1
@@ -146,7 +166,7 @@ remove_all() {
 	[ -z "$(jobs -p)" ] || wait_for_jobs
 	for try in 1 2 3 4 5; do
 		for name in $(dm_devices); do
-			timeout 10 dmsetup remove --retry "$name" 2>/dev/null
+			within 10 dmsetup remove --retry "$name" 2>/dev/null
 		done
 		[ -n "$(dm_devices)" ] || break
 	done
@@ -163,28 +183,21 @@ wait_for_jobs() {
 	done
 }
 
-# With kmemleak: what was allocated since the boot and nobody points at.  An
-# object counts only when it is older than five seconds.
-leaks() {
-	local file=/sys/kernel/debug/kmemleak
-
-	[ -e $file ] || return 0
-	echo scan >$file
-	sleep 6
-	echo scan >$file
-	cat $file
-}
-
 bad_lines() {
-	{ dmesg | grep -v "debug is enabled"; leaks; } | grep -E "BUG|WARNING|Oops|Call Trace|blocked for more|general protection|refcount_t|use-after-free|stack corrupt|leaked|unreferenced object" \
+	{ dmesg | grep -v "debug is enabled"; "$here/leaks.sh" || echo "BUG: no leaks.sh"; } |
+		grep -E "BUG|WARNING|Oops|Call Trace|blocked for more|general protection|refcount_t|use-after-free|stack corrupt|leaked|unreferenced object" \
 		>"$work/bad" || return 1
 	sed 's/^/# dmesg: /' "$work/bad" | head -n 20
 }
 
 finish() {
+	local text
+
 	trap - EXIT
 	umount /mnt 2>/dev/null
 	remove_all
+	# What a leak's backtrace is made of, once the module has gone.
+	text=$(cat /sys/module/dm_pb/sections/.text 2>/dev/null)
 	if ! [ -e /sys/module/dm_pb ] || wait_for rmmod dm_pb; then
 		ok 0 "the module is unloaded: no reference is left"
 	else
@@ -193,6 +206,7 @@ finish() {
 	fi
 	if bad_lines; then
 		ok 1 "nothing bad in the kernel's log"
+		echo "# the module's code was at $text"
 		dmesg | tail -n 60 | sed 's/^/# /'
 	else
 		ok 0 "nothing bad in the kernel's log"

@@ -77,7 +77,7 @@ static void command(const char *fmt, const char *dev)
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), fmt, dev);
+	snprintf(line, sizeof(line), fmt, dev, 20 * t_slow());
 	if (system(line))
 		note("%s failed", line);
 }
@@ -102,12 +102,12 @@ static void one_round(void)
 	switch (t_random(&rnd) % 4) {
 	case 0:
 		/* It waits for acks, so for the operators to connect. */
-		command("timeout 20 dmsetup suspend --nolockfs %s", dev);
+		command("timeout %2$u dmsetup suspend --nolockfs %1$s", dev);
 		new_view();
 		command("dmsetup resume %s", dev);
 		break;
 	case 1:
-		command("timeout 20 dmsetup suspend --nolockfs %s", dev);
+		command("timeout %2$u dmsetup suspend --nolockfs %1$s", dev);
 		command("dmsetup table %1$s | dmsetup load %1$s", dev);
 		command("dmsetup resume %s", dev);
 		break;

@@ -28,8 +28,10 @@ static bool unchanged(const struct pb_ioc_status *before)
 
 	if (t_status(dev, &now))
 		return false;
-	/* A held write may get older. */
+	/* A held write may get older, a silence longer. */
 	now.oldest_wait_ms = before->oldest_wait_ms;
+	now.upstream.silent_ms = before->upstream.silent_ms;
+	now.downstream.silent_ms = before->downstream.silent_ms;
 	return !memcmp(&now, before, sizeof(now));
 }
 
@@ -162,12 +164,15 @@ static void connects(void)
 /* A socket serves once, also when offered by another process or number. */
 static void socket_twice(void)
 {
+	uint64_t sent = t_counter(dev, PB_CNT_TX_BYTES);
 	struct pb_ioc_connect c = { .dev = t_dev(dev) };
 	int fds[2], again;
 
 	t_tcp_pair(fds);
 	c.fd = fds[0];
 	is(t_ioctl(PB_IOC_CONNECT, &c), 0, "connect: a good socket");
+	/* Its hello is counted; after that all is quiet. */
+	ok(t_wait(t_counter(dev, PB_CNT_TX_BYTES) > sent), "it says hello");
 	again = dup(fds[0]);
 	CONNECT_CASE("the same socket", -EBUSY, c.fd = fds[0]);
 	CONNECT_CASE("the same, other number", -EBUSY, c.fd = again);

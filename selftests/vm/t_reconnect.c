@@ -19,11 +19,12 @@
 
 #include "tlib.h"
 
-#define DEPTH	500
+#define DEPTH	500		/* writes at a time, at most */
 #define BLOCKS	4		/* that a slot owns */
 #define BLOCK	4096
 
 static const char *dev_a, *dev_b;
+static unsigned int depth;		/* writes at a time */
 static uint64_t *slot_buf[DEPTH];
 static struct iocb iocbs[DEPTH];
 static uint64_t latest[DEPTH * BLOCKS];
@@ -60,7 +61,7 @@ static void *writer(void *arg)
 {
 	struct io_event events[64];
 	aio_context_t ctx = 0;
-	unsigned int i, busy = DEPTH;
+	unsigned int i, busy = depth;
 	uint64_t rnd = 1;
 	char path[64];
 	long nr, e;
@@ -71,7 +72,7 @@ static void *writer(void *arg)
 	fd = open(path, O_RDWR | O_DIRECT);
 	if (fd < 0 || syscall(SYS_io_setup, DEPTH, &ctx))
 		bail("io_setup");
-	for (i = 0; i < DEPTH; i++) {
+	for (i = 0; i < depth; i++) {
 		if (posix_memalign((void **)&slot_buf[i], BLOCK, BLOCK))
 			bail("memory");
 		submit(ctx, fd, i, &rnd);
@@ -246,7 +247,7 @@ static void one_round(unsigned int round, int *socks, uint64_t *most)
 	bool good;
 
 	good = t_wait(done_writes >= before + 200) &&
-	       t_wait(waiting() >= DEPTH * 3 / 4);
+	       t_wait(waiting() >= depth * 3 / 4);
 	*most = waiting() > *most ? waiting() : *most;
 	trouble(way, socks);
 	good = !t_pair(dev_a, dev_b, socks) && t_wait(all_up()) && good;
@@ -284,12 +285,15 @@ int main(int argc, char **argv)
 		return 2;
 	dev_a = argv[1];
 	dev_b = argv[2];
+	depth = t_env("PB_DEPTH", DEPTH, DEPTH);
+	if (depth > DEPTH)
+		bail("PB_DEPTH is at most %u", DEPTH);
 	if (t_pair(dev_a, dev_b, socks))
 		return 1;
 	pthread_create(&thread, NULL, writer, NULL);
 	for (i = 0; i < rounds; i++)
 		one_round(i, socks, &most);
-	ok(most >= DEPTH * 3 / 4, "%u writes at a time", DEPTH);
+	ok(most >= depth * 3 / 4, "%u writes at a time", depth);
 	note("seen waiting: %llu; done: %llu; resent: %llu",
 	     (unsigned long long)most, (unsigned long long)done_writes,
 	     (unsigned long long)t_counter(dev_a, PB_CNT_RESENT));

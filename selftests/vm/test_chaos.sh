@@ -16,5 +16,6 @@ pbt view C 1 cd >/dev/null
 pbt view D 1 cd >/dev/null
 check "a pair that stays" pbt pair C D
 check "a pair" make_pair
+fewer PB_ROUNDS 20
 RUN_LIMIT=$(long && echo 900 || echo 70) run_c t_chaos A B
 same

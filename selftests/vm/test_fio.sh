@@ -9,7 +9,7 @@ begin
 seconds=10
 long && seconds=60
 check "a pair" make_pair
-check "fio" timeout $((seconds * 4 + 60)) fio --output-format=terse --ioengine=libaio \
+check "fio" within $((seconds * 4 + 60)) fio --output-format=terse --ioengine=libaio \
 	--filename=/dev/mapper/A --direct=1 --verify=crc32c --verify_fatal=1 \
 	--time_based --runtime=$seconds --fallocate=none --group_reporting \
 	--name=small --rw=randrw --bs=4k --iodepth=16 --offset=0 --size=16m --fsync=32 \

@@ -6,8 +6,7 @@ PB_SECTORS=16384
 sectors=16384
 begin
 
-rounds=25
-long && rounds=100
+rounds=$(long && echo 100 || { debug && echo 12 || echo 25; })
 make_disks A B
 
 used() {	# kernel memory in KiB, when it has settled

@@ -91,10 +91,10 @@ is "$(pbt io A write)" 0 "goes on"
 # Plain suspend waits for the writes; it can be killed; noflush takes them back.
 fresh
 hold_writes A "suspend"
-timeout -s KILL 2 dmsetup suspend --nolockfs A
+timeout -s KILL $((2 * slow)) dmsetup suspend --nolockfs A
 is $? 137 "a plain suspend waits for held writes and can be killed"
 check "the volume goes on" pbt status A role
-timeout 20 dmsetup suspend --nolockfs --noflush A
+within 20 dmsetup suspend --nolockfs --noflush A
 is $? 0 "a noflush suspend does not wait"
 check "suspended, the view changes" pbt view A 2 a
 dmsetup resume A
@@ -109,10 +109,10 @@ dmsetup suspend slow
 hold_writes A "backup"
 pbt disconnect A >/dev/null
 dmsetup resume slow
-timeout 20 dmsetup suspend --nolockfs --noflush A
+within 20 dmsetup suspend --nolockfs --noflush A
 is $? 0 "noflush suspend"
 check "reload" dmsetup load A --table "$t"
-timeout 20 dmsetup resume A
+within 20 dmsetup resume A
 check "connected again" pbt pair A B
 gone 0 "after reload and reconnection"
 check "a flush" pbt io A flush
@@ -130,16 +130,16 @@ done
 is "$(pbt io A write)" 0 "the volume is as it was"
 
 # rmmod is refused while in use, at once.
-timeout 5 rmmod dm-pb 2>/dev/null
+within 5 rmmod dm-pb 2>/dev/null
 is $? 1 "rmmod of a module in use is refused"
 
 # Removal: refused while open; by force after a policy; writers end.
 fresh
 hold_writes A "remove"
-timeout 5 dmsetup remove A 2>/dev/null
+within 5 dmsetup remove A 2>/dev/null
 is $? 1 "remove of an open device is refused"
 pbt policy A error
-timeout 20 dmsetup remove --force A
+within 20 dmsetup remove --force A
 is $? 0 "remove --force"
 gone - "removed by force"
 nobody_in_d "removal"
@@ -158,9 +158,9 @@ wait 2>/dev/null
 fresh
 hold_writes A "error target"
 dmsetup load A --table "0 $sectors error"
-timeout 20 dmsetup suspend --nolockfs --noflush A
+within 20 dmsetup suspend --nolockfs --noflush A
 is $? 0 "noflush suspend"
-timeout 20 dmsetup resume A
+within 20 dmsetup resume A
 gone EIO "the error target"
 nobody_in_d "error target"
 dmsetup remove A
@@ -173,10 +173,10 @@ for view in none a b ba ab; do
 	[ $view = none ] && again A
 	role=$(pbt status A role)
 	t=$(dmsetup table A)
-	timeout 10 dmsetup suspend A && timeout 10 dmsetup resume A &&
-	dmsetup load A --table "$t" && timeout 10 dmsetup resume A
+	within 10 dmsetup suspend A && within 10 dmsetup resume A &&
+	dmsetup load A --table "$t" && within 10 dmsetup resume A
 	is $? 0 "$role: suspend, resume, reload"
 	is "$(pbt status A role)" $role "$role: still so"
-	timeout 10 dmsetup remove --retry A
+	within 10 dmsetup remove --retry A
 	is $? 0 "$role: remove"
 done

@@ -135,6 +135,13 @@ bool t_long(void)
 	return value && *value == '1';
 }
 
+unsigned int t_slow(void)
+{
+	const char *value = getenv("PB_DEBUG");
+
+	return value && *value == '1' ? 5 : 1;
+}
+
 unsigned int t_env(const char *name, unsigned int quick, unsigned int full)
 {
 	const char *value = getenv(name);
@@ -321,13 +328,15 @@ void t_tcp_pair(int fds[2])
 
 int t_pair(const char *a, const char *b, int *keep)
 {
+	/* The module's own default, unless that is too short for the kernel. */
+	unsigned int timeout = t_slow() > 1 ? 2000 * t_slow() : 0;
 	char reason[PB_REASON_LEN];
 	int fds[2], ret;
 
 	t_tcp_pair(fds);
-	ret = t_connect(b, fds[1], 0, 0, reason);
+	ret = t_connect(b, fds[1], 0, timeout, reason);
 	if (!ret)
-		ret = t_connect(a, fds[0], 0, 0, reason);
+		ret = t_connect(a, fds[0], 0, timeout, reason);
 	if (ret)
 		note("connect: %s", reason);
 	if (keep) {

@@ -14,7 +14,8 @@
 #include "pb-codec.h"
 #include "pb-view.h"
 
-#define T_DEADLINE_MS	20000		/* what must happen happens in this time */
+/* What must happen happens in this time. */
+#define T_DEADLINE_MS	(20000 * t_slow())
 
 /* TAP: unnumbered lines, lib.sh numbers them. */
 bool ok(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -37,6 +38,8 @@ void t_sleep_ms(unsigned int ms);
 		t_sleep_ms(5);					\
 	t_met_; })
 bool t_long(void);			/* PB_LONG=1 */
+/* How much longer all may take: 1, more on a debug kernel (PB_DEBUG=1). */
+unsigned int t_slow(void);
 unsigned int t_env(const char *name, unsigned int quick, unsigned int full);
 
 /* A small generator, so that a seed means the same everywhere. */
@@ -126,6 +129,8 @@ bool t_peer_closed(struct t_peer *peer, uint32_t *bye);
 bool t_peer_up(struct t_peer *peer);
 struct pb_msg t_msg(const struct t_peer *peer, uint8_t type);
 bool t_peer_ack(struct t_peer *peer, uint64_t seq, uint32_t count);
+/* Acks all that comes until the I/O is done; its result. */
+int t_peer_finish(struct t_peer *peer, struct t_io *io);
 /* Predecessor: a message with the next number, and its ack. */
 bool t_peer_write(struct t_peer *peer, uint64_t sector, uint32_t count,
 		  uint8_t fill);

@@ -80,7 +80,7 @@ void t_peer_connect_timed(struct t_peer *peer, unsigned int keepalive_ms,
 void t_peer_connect(struct t_peer *peer)
 {
 	/* Slow machines: nothing is to time out unless it is the point. */
-	t_peer_connect_timed(peer, 1000, 60000);
+	t_peer_connect_timed(peer, 1000, 60000 * t_slow());
 }
 
 bool t_peer_raw(struct t_peer *peer, const void *buf, size_t len)
@@ -253,6 +253,22 @@ bool t_peer_ack(struct t_peer *peer, uint64_t seq, uint32_t count)
 	msg.seq = seq;
 	msg.count = count;
 	return t_peer_send(peer, &msg, NULL);
+}
+
+int t_peer_finish(struct t_peer *peer, struct t_io *io)
+{
+	uint64_t end = t_now_ms() + T_DEADLINE_MS;
+	enum t_got got = T_TIMEOUT;
+	struct pb_msg msg;
+
+	/* The last ack is answered by silence: so look again soon. */
+	while (!t_io_done(io) && t_now_ms() < end &&
+	       (got == T_GOT || got == T_TIMEOUT)) {
+		got = t_peer_recv(peer, &msg, 20);
+		if (got == T_GOT)
+			t_peer_ack(peer, msg.seq, 1);
+	}
+	return t_io_finish(io);
 }
 
 bool t_peer_write(struct t_peer *peer, uint64_t sector, uint32_t count,
