@@ -12,6 +12,8 @@ sectors=${PB_SECTORS:-32768}
 work=/tmp/vm
 # How much longer everything may take.
 slow=$([ "${PB_DEBUG:-0}" = 1 ] && echo 5 || echo 1)
+# How long a program may take, in seconds.
+run_limit=$([ "${PB_LONG:-0}" = 1 ] && echo 1200 || echo 150)
 tap_n=0
 tap_bad=0
 
@@ -82,7 +84,7 @@ run_c() {
 		"rc "*)		ok 1 "$(basename "$1") ended with ${line#rc }" ;;
 		*)		echo "$line" ;;
 		esac
-	done < <(timeout -k 5 $((${RUN_LIMIT:-150} * slow)) "$@" 2>&1; echo "rc $?")
+	done < <(timeout -k 5 $((${RUN_LIMIT:-$run_limit} * slow)) "$@" 2>&1; echo "rc $?")
 }
 
 wait_for() {	# wait_for COMMAND...: up to 20 s (times slow) until it succeeds
