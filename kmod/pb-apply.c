@@ -92,10 +92,24 @@ static void count_applied(struct pb_apply *apply, struct pb_apply_req *areq)
 	case PB_WIRE_FLUSH:
 		pb_stat_inc(apply->stats, PB_CNT_APPLIED_FLUSHES);
 		break;
+	case PB_WIRE_SYNC_BEGIN:
+	case PB_WIRE_SYNC_GO:
+	case PB_WIRE_SYNC_DONE:
+		break;
 	default:
 		pb_stat_inc(apply->stats, PB_CNT_APPLIED_ZEROES);
 		break;
 	}
+}
+
+/* Something received was not done: all that is not acked must come again. */
+static void forget_stream(struct pb_apply *apply)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&apply->lock, flags);
+	apply->peer_incarnation = 0;
+	spin_unlock_irqrestore(&apply->lock, flags);
 }
 
 /*
@@ -111,7 +125,9 @@ static void apply_complete(struct pb_req *req, blk_status_t status)
 
 	free_bio(apply, req->bio);
 	req->bio = NULL;
-	if (status)
+	if (status == BLK_STS_AGAIN)
+		forget_stream(apply);
+	else if (status)
 		apply->on_fault(apply, blk_status_to_errno(status));
 	else
 		count_applied(apply, areq);
@@ -119,7 +135,7 @@ static void apply_complete(struct pb_req *req, blk_status_t status)
 	spin_lock_irqsave(&apply->lock, flags);
 	apply->bytes -= areq->bytes;
 	apply->nr--;
-	if (status)
+	if (status && status != BLK_STS_AGAIN)
 		apply->disk_failed = true;
 	ack = !status && apply->conn;
 	if (ack)
@@ -183,16 +199,21 @@ static const struct pb_source apply_source = {
 	.complete	= apply_complete,
 };
 
+/* Before it can complete, so that a hello never claims too little. */
+static void note_received(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	trace_pb_receive(apply->path->dev, areq->req.type, areq->seq,
+			 areq->req.sector, areq->req.count, 0);
+	spin_lock_irq(&apply->lock);
+	apply->recv_seq = areq->seq;
+	spin_unlock_irq(&apply->lock);
+}
+
 static void start(struct pb_apply *apply, struct pb_apply_req *areq)
 {
 	blk_status_t status = BLK_STS_OK;
 
-	trace_pb_receive(apply->path->dev, areq->req.type, areq->seq,
-			 areq->req.sector, areq->req.count, 0);
-	/* Before it can complete, so that a hello never claims too little. */
-	spin_lock_irq(&apply->lock);
-	apply->recv_seq = areq->seq;
-	spin_unlock_irq(&apply->lock);
+	note_received(apply, areq);
 
 	switch (pb_path_start(apply->path, &areq->req, &status)) {
 	case PB_STARTED:
@@ -201,6 +222,7 @@ static void start(struct pb_apply *apply, struct pb_apply_req *areq)
 	case PB_REFUSED:
 		apply_complete(&areq->req, status);
 		break;
+	case PB_LOGGING:
 	case PB_PARKED:
 		break;
 	}
@@ -219,6 +241,26 @@ static struct bio *new_bio(struct pb_apply *apply, struct pb_apply_req *areq,
 	return bio;
 }
 
+void pb_apply_peer_done(struct pb_apply *apply, u64 seq)
+{
+	spin_lock_irq(&apply->lock);
+	apply->peer_done = min(seq, apply->recv_seq);
+	spin_unlock_irq(&apply->lock);
+}
+
+/*
+ * When may an extent go cold here?  After a flush that the predecessor sent
+ * when the write was done there as well: a write that both crash over is named
+ * by one log or the other.
+ */
+static u64 stamp_of(struct pb_apply *apply, const struct pb_msg *msg)
+{
+	if (msg->type != PB_WIRE_FLUSH)
+		return apply->base + msg->seq;
+	pb_apply_peer_done(apply, min(msg->sector, msg->seq - 1));
+	return pb_apply_stamp(apply);
+}
+
 static struct pb_apply_req *new_req(struct pb_apply *apply,
 				    const struct pb_msg *msg)
 {
@@ -232,10 +274,12 @@ static struct pb_apply_req *new_req(struct pb_apply *apply,
 	areq->req.source = &apply_source;
 	areq->req.type = msg->type;
 	areq->req.flags = msg->flags;
-	areq->req.sector = msg->sector;
+	if (msg->count)
+		areq->req.sector = msg->sector;
 	areq->req.count = msg->count;
 	/* For tracing; a member in the middle numbers its own stream. */
 	areq->req.seq = msg->seq;
+	areq->req.stamp = stamp_of(apply, msg);
 	return areq;
 }
 
@@ -304,6 +348,9 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 
 	if (READ_ONCE(apply->disk_failed))
 		return -EIO;
+	/* Not before the last word was obeyed. */
+	if (msg->type >= PB_WIRE_SYNC_BEGIN && READ_ONCE(apply->word))
+		return -EPROTO;
 	if (!reserve(apply, msg->data_len))
 		return -EAGAIN;
 	areq = new_req(apply, msg);
@@ -315,6 +362,13 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 		new_bio(apply, areq, 0,
 			REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 		break;
+	case PB_WIRE_SYNC_BEGIN:
+	case PB_WIRE_SYNC_GO:
+	case PB_WIRE_SYNC_DONE:
+		note_received(apply, areq);
+		apply->word = areq;
+		apply->on_word(apply, msg->type);
+		return 0;
 	default:
 		prepare_zeroes(apply, areq);
 		break;
@@ -351,10 +405,74 @@ static u64 take_run(struct pb_apply *apply, u64 *first)
 	return count;
 }
 
+static void drop_marks(struct pb_apply *apply, struct pb_mark **marks)
+{
+	lockdep_assert_held(&apply->lock);
+	*marks = apply->marks;
+	apply->marks = NULL;
+	apply->nr_marks = 0;
+	apply->next_mark = 0;
+}
+
+static bool next_mark(struct pb_apply *apply, struct pb_tx_item *item)
+{
+	const struct pb_mark *mark;
+	bool has;
+
+	spin_lock_irq(&apply->lock);
+	has = apply->next_mark < apply->nr_marks;
+	if (has) {
+		mark = &apply->marks[apply->next_mark++];
+		item->msg = (struct pb_msg) {
+			.type = PB_WIRE_MARK,
+			.sector = mark->sector,
+			.count = mark->count,
+		};
+		item->bio = NULL;
+	}
+	spin_unlock_irq(&apply->lock);
+	return has;
+}
+
+void pb_apply_send_marks(struct pb_apply *apply, struct pb_mark *marks, u32 nr)
+{
+	struct pb_mark *old;
+
+	spin_lock_irq(&apply->lock);
+	drop_marks(apply, &old);
+	apply->marks = marks;
+	apply->nr_marks = nr;
+	spin_unlock_irq(&apply->lock);
+	kvfree(old);
+}
+
+void pb_apply_word_done(struct pb_apply *apply, bool ok)
+{
+	struct pb_apply_req *areq = apply->word;
+
+	apply->word = NULL;
+	if (!ok)
+		forget_stream(apply);
+	spin_lock_irq(&apply->lock);
+	apply->nr--;
+	ok = ok && apply->conn;
+	if (ok) {
+		insert_done(apply, areq);
+		pb_conn_kick_later(apply->conn);
+	}
+	if (!apply->nr)
+		wake_up_all(&apply->drained);
+	spin_unlock_irq(&apply->lock);
+	if (!ok)
+		mempool_free(areq, &apply->reqs);
+}
+
 bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
 {
 	u64 first = 0, count;
 
+	if (next_mark(apply, item))
+		return true;
 	spin_lock_irq(&apply->lock);
 	if (apply->ack_count) {
 		first = apply->ack_first;
@@ -384,7 +502,8 @@ bool pb_apply_has_ack(struct pb_apply *apply)
 	bool has;
 
 	spin_lock_irq(&apply->lock);
-	has = apply->ack_count || !list_empty(&apply->done);
+	has = apply->ack_count || !list_empty(&apply->done) ||
+	      apply->next_mark < apply->nr_marks;
 	spin_unlock_irq(&apply->lock);
 	return has;
 }
@@ -400,9 +519,22 @@ static void drop_done(struct pb_apply *apply)
 	apply->ack_count = 0;
 }
 
+/* Stamps of this stream come after all that the log has seen. */
+static void begin_stamps(struct pb_apply *apply, u64 resume)
+{
+	struct pb_path *path = apply->path;
+
+	spin_lock_irq(&path->lock);
+	apply->base = path->log->stamp;
+	spin_unlock_irq(&path->lock);
+	apply->resume = resume;
+	apply->peer_done = 0;
+}
+
 void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 		      u64 incarnation, u64 resume, u64 first_unacked)
 {
+	begin_stamps(apply, resume);
 	spin_lock_irq(&apply->lock);
 	WARN_ON_ONCE(apply->nr || apply->conn);
 	/*
@@ -420,10 +552,14 @@ void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 
 void pb_apply_link_down(struct pb_apply *apply)
 {
+	struct pb_mark *marks;
+
 	spin_lock_irq(&apply->lock);
 	apply->conn = NULL;
 	drop_done(apply);
+	drop_marks(apply, &marks);
 	spin_unlock_irq(&apply->lock);
+	kvfree(marks);
 }
 
 void pb_apply_drop_current(struct pb_apply *apply)
@@ -450,6 +586,17 @@ void pb_apply_reset(struct pb_apply *apply)
 	apply->recv_seq = 0;
 	apply->peer_incarnation = 0;
 	spin_unlock_irq(&apply->lock);
+}
+
+u64 pb_apply_stamp(struct pb_apply *apply)
+{
+	u64 stamp;
+
+	spin_lock_irq(&apply->lock);
+	stamp = apply->peer_done > apply->resume ?
+		apply->base + apply->peer_done : PB_LOG_NOTHING;
+	spin_unlock_irq(&apply->lock);
+	return stamp;
 }
 
 bool pb_apply_idle(struct pb_apply *apply)

@@ -22,6 +22,16 @@ struct pb_apply_req;
 #define PB_APPLY_MAX_REQS	4096
 
 /**
+ * struct pb_mark - a range that may differ from what the predecessor has
+ * @sector: where it begins
+ * @count: sectors, at most PB_WIRE_MAX_ZEROES
+ */
+struct pb_mark {
+	u64	sector;
+	u32	count;
+};
+
+/**
  * struct pb_apply - what a member does for its predecessor
  * @lock: guards everything down to @conn; taken with interrupts off, outside
  *	no other lock
@@ -34,6 +44,13 @@ struct pb_apply_req;
  * @nr_done: requests on @done
  * @done: requests to be acked, in order of sequence number
  * @conn: the upstream connection while it is up, for wake-ups
+ * @marks: to be sent before any ack; kvmalloc'ed
+ * @nr_marks: how many
+ * @next_mark: the next to send
+ * @word: a word about a state transfer that the owner works on
+ * @base: what is added to a sequence number to make a stamp of the log's
+ * @peer_done: up to which number the predecessor has done everything too
+ * @resume: stamps of earlier numbers than the next after this are not known
  * @disk_failed: a write failed: nothing more is received in this view
  * @drained: woken when @nr falls to 0, and when a connection closes
  * @current_req: the write whose payload is arriving; of the receiving worker
@@ -45,6 +62,8 @@ struct pb_apply_req;
  * @reqs: requests
  * @pages: payload pages: enough for one message of the greatest size
  * @on_fault: tells the owner that a write failed; any context
+ * @on_word: a word about a state transfer came; the owner works on it and says
+ *	pb_apply_word_done().  Process context, must not wait
  */
 struct pb_apply {
 	spinlock_t		lock;
@@ -57,6 +76,13 @@ struct pb_apply {
 	u32			nr_done;
 	struct list_head	done;
 	struct pb_conn		*conn;
+	struct pb_mark		*marks;
+	u32			nr_marks;
+	u32			next_mark;
+	struct pb_apply_req	*word;
+	u64			base;
+	u64			resume;
+	u64			peer_done;
 	bool			disk_failed;
 	wait_queue_head_t	drained;
 	struct pb_apply_req	*current_req;
@@ -68,11 +94,13 @@ struct pb_apply {
 	mempool_t		reqs;
 	mempool_t		pages;
 	void			(*on_fault)(struct pb_apply *apply, int error);
+	void			(*on_word)(struct pb_apply *apply, u8 type);
 };
 
 /**
  * pb_apply_init() - make ready to apply
- * @apply: to fill, all zero but for @path, @bdev, @stats, @wq and @on_fault
+ * @apply: to fill, all zero but for @path, @bdev, @stats, @wq, @on_fault and
+ *	@on_word
  *
  * Return: 0 or -ENOMEM.
  */
@@ -105,6 +133,23 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
  * @apply: the source
  */
 void pb_apply_received(struct pb_apply *apply);
+
+/**
+ * pb_apply_word_done() - the owner has done what a word said
+ * @apply: the source
+ * @ok: it is to be acked; else the owner closes the connection
+ *
+ * Context: process.
+ */
+void pb_apply_word_done(struct pb_apply *apply, bool ok);
+
+/**
+ * pb_apply_send_marks() - send these before any further ack
+ * @apply: the source
+ * @marks: kvmalloc'ed; the source takes it over
+ * @nr: how many
+ */
+void pb_apply_send_marks(struct pb_apply *apply, struct pb_mark *marks, u32 nr);
 
 /**
  * pb_apply_next_ack() - the next ack to send
@@ -152,6 +197,19 @@ void pb_apply_drop_current(struct pb_apply *apply);
  * @apply: the source, drained, without a connection
  */
 void pb_apply_reset(struct pb_apply *apply);
+
+/**
+ * pb_apply_peer_done() - the predecessor has done everything up to a number
+ * @apply: the source
+ * @seq: the number; hostile
+ */
+void pb_apply_peer_done(struct pb_apply *apply, u64 seq);
+
+/**
+ * pb_apply_stamp() - what of the log a flush of this disk covers
+ * @apply: the source
+ */
+u64 pb_apply_stamp(struct pb_apply *apply);
 
 /**
  * pb_apply_idle() - is nothing under way?

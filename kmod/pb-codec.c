@@ -27,6 +27,7 @@ static_assert(PB_WIRE_MAX_DATA / 512 <= PB_WIRE_MAX_ZEROES);
  * @acks: @count is a number of messages
  * @payload: @count sectors of data follow
  * @max_sectors: longest range; 0 for a type that has no range
+ * @tells: @sector is a sequence number
  * @data_len: bytes that follow when it is not @payload
  */
 struct pb_wire_rule {
@@ -36,6 +37,7 @@ struct pb_wire_rule {
 	bool		seq;
 	bool		acks;
 	bool		payload;
+	bool		tells;
 	u32		max_sectors;
 	u32		data_len;
 };
@@ -53,10 +55,11 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 	[PB_WIRE_KEEPALIVE] = {
 		.name = "keepalive",
 		.way = PB_GO_DOWN | PB_GO_UP,
+		.tells = true,
 	},
 	[PB_WIRE_WRITE] = {
 		.name = "write",
-		.flags = PB_WIRE_FUA,
+		.flags = PB_WIRE_FUA | PB_WIRE_COPY,
 		.way = PB_GO_DOWN,
 		.seq = true,
 		.payload = true,
@@ -66,10 +69,11 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 		.name = "flush",
 		.way = PB_GO_DOWN,
 		.seq = true,
+		.tells = true,
 	},
 	[PB_WIRE_ZEROES] = {
 		.name = "zeroes",
-		.flags = PB_WIRE_FUA | PB_WIRE_NOUNMAP,
+		.flags = PB_WIRE_FUA | PB_WIRE_NOUNMAP | PB_WIRE_COPY,
 		.way = PB_GO_DOWN,
 		.seq = true,
 		.max_sectors = PB_WIRE_MAX_ZEROES,
@@ -79,6 +83,26 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 		.way = PB_GO_UP,
 		.seq = true,
 		.acks = true,
+	},
+	[PB_WIRE_SYNC_BEGIN] = {
+		.name = "sync-begin",
+		.way = PB_GO_DOWN,
+		.seq = true,
+	},
+	[PB_WIRE_SYNC_GO] = {
+		.name = "sync-go",
+		.way = PB_GO_DOWN,
+		.seq = true,
+	},
+	[PB_WIRE_SYNC_DONE] = {
+		.name = "sync-done",
+		.way = PB_GO_DOWN,
+		.seq = true,
+	},
+	[PB_WIRE_MARK] = {
+		.name = "mark",
+		.way = PB_GO_UP,
+		.max_sectors = PB_WIRE_MAX_ZEROES,
 	},
 };
 
@@ -195,7 +219,7 @@ static const char *pb_bad_fields(const struct pb_msg *msg,
 		return "a flag that this type does not have";
 	if (rule->seq != has_seq)
 		return "impossible sequence number";
-	if (!rule->max_sectors && msg->sector)
+	if (!rule->max_sectors && !rule->tells && msg->sector)
 		return "a sector where this type has none";
 	if (!rule->max_sectors && rule->acks != has_count)
 		return "impossible count";
@@ -347,6 +371,11 @@ void pb_hello_pack(const struct pb_hello *hello, struct pb_wire_hello *wire)
 	wire->discard_granularity =
 		cpu_to_le32(hello->limits.discard_granularity);
 	wire->max_zeroes = cpu_to_le32(hello->limits.max_zeroes);
+	wire->replica_state = cpu_to_le32(hello->data.state);
+	wire->data_view = cpu_to_le64(hello->data.data_view);
+	wire->sync_view = cpu_to_le64(hello->data.sync_view);
+	memcpy(wire->sync_source, hello->data.sync_source, PB_UUID_LEN);
+	wire->marks = cpu_to_le32(hello->data.marks);
 	memset(wire->reserved, 0, sizeof(wire->reserved));
 	wire->crc = cpu_to_le32(pb_wire_hello_crc(wire));
 }
@@ -374,6 +403,23 @@ static void pb_hello_from_wire(const struct pb_wire_hello *wire,
 	hello->limits.discard_granularity =
 		le32_to_cpu(wire->discard_granularity);
 	hello->limits.max_zeroes = le32_to_cpu(wire->max_zeroes);
+	hello->data.state = le32_to_cpu(wire->replica_state);
+	hello->data.data_view = le64_to_cpu(wire->data_view);
+	hello->data.sync_view = le64_to_cpu(wire->sync_view);
+	memcpy(hello->data.sync_source, wire->sync_source, PB_UUID_LEN);
+	hello->data.marks = le32_to_cpu(wire->marks);
+}
+
+static const char *pb_bad_data(const struct pb_data_id *data)
+{
+	if (data->state > PB_REPLICA_SYNCED)
+		return "hello: unknown replica state";
+	if (data->marks > PB_MARKS_ALL)
+		return "hello: unknown kind of marks";
+	if ((data->state == PB_REPLICA_SYNCING) ==
+	    pb_uuid_zero(data->sync_source))
+		return "hello: syncing from nobody, or from somebody and not syncing";
+	return NULL;
 }
 
 static const char *pb_bad_limits(const struct pb_limits *limits)
@@ -387,6 +433,8 @@ static const char *pb_bad_limits(const struct pb_limits *limits)
 
 static const char *pb_bad_hello(const struct pb_hello *hello)
 {
+	const char *bad;
+
 	if (!hello->version_min || hello->version_min > hello->version_max)
 		return "hello: impossible range of versions";
 	if (!pb_block_size_ok(hello->block_size, PB_HELLO_MAX_BLOCK) ||
@@ -398,7 +446,8 @@ static const char *pb_bad_hello(const struct pb_hello *hello)
 		return "hello: incarnation is zero";
 	if (!hello->first_unacked)
 		return "hello: first unacked sequence number is zero";
-	return pb_bad_limits(&hello->limits);
+	bad = pb_bad_limits(&hello->limits);
+	return bad ? bad : pb_bad_data(&hello->data);
 }
 
 int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,

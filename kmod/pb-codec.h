@@ -43,6 +43,22 @@ struct pb_limits {
 };
 
 /**
+ * struct pb_data_id - what a replica says its data is; see struct pb_wire_hello
+ * @state: enum pb_replica_state
+ * @data_view: last view in which it was synced, or 0
+ * @sync_view: state syncing: the view in which that began
+ * @sync_source: state syncing: from whom, else zero
+ * @marks: enum pb_marks
+ */
+struct pb_data_id {
+	u32	state;
+	u64	data_view;
+	u64	sync_view;
+	u8	sync_source[PB_UUID_LEN];
+	u32	marks;
+};
+
+/**
  * struct pb_hello - the payload of a hello in host order
  */
 struct pb_hello {
@@ -62,6 +78,7 @@ struct pb_hello {
 	u32	timeout_ms;
 	u32	min_block_size;
 	struct pb_limits limits;
+	struct pb_data_id data;
 };
 
 /**

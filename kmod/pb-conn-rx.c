@@ -107,6 +107,7 @@ static int take_header(struct pb_conn *conn)
 	case PB_WIRE_BYE:
 		return take_bye(conn, msg);
 	case PB_WIRE_KEEPALIVE:
+		conn->cfg.ops->told(conn, msg->sector);
 		expect_header(conn);
 		return 0;
 	default:

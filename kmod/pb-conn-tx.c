@@ -46,6 +46,7 @@ static bool next_item(struct pb_conn *conn, struct pb_tx_item *item)
 	}
 	if (test_and_clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want)) {
 		item->msg.type = PB_WIRE_KEEPALIVE;
+		item->msg.sector = conn->cfg.ops->tell(conn);
 		pb_stat_inc(conn->cfg.stats, PB_CNT_KEEPALIVES_TX);
 		return true;
 	}

@@ -55,10 +55,13 @@ struct pb_tx_item {
  *	of @data_len bytes.  -EAGAIN: no memory now, pb_conn_unpause() comes
  *	later and the message is offered again.  Other errors end the connection.
  * @received: the payload is complete
+ * @tell: what a keepalive tells the peer: a sequence number, or 0
+ * @told: what one has told
  * @down: the connection has begun to close; queue the teardown, do not sleep
  *
- * All in process context, from this connection's own works, but for @next and
- * @has_next, which also run in the context of a bio, and @down, which may.
+ * All in process context, from this connection's own works, but for @next,
+ * @has_next and @tell, which also run in the context of a bio, and @down, which
+ * may.
  */
 struct pb_conn_ops {
 	void (*hello)(struct pb_conn *conn, struct pb_hello *hello);
@@ -68,6 +71,8 @@ struct pb_conn_ops {
 	bool (*has_next)(struct pb_conn *conn);
 	int (*receive)(struct pb_conn *conn, const struct pb_msg *msg);
 	int (*received)(struct pb_conn *conn, const struct pb_msg *msg);
+	u64 (*tell)(struct pb_conn *conn);
+	void (*told)(struct pb_conn *conn, u64 seq);
 	void (*down)(struct pb_conn *conn);
 };
 

@@ -42,7 +42,7 @@ static int ctl_info(void *buf)
 	memset(info, 0, sizeof(*info));
 	info->api_version = PB_API_VERSION;
 	info->max_members = MAX_MEMBERS_TODAY;
-	info->features = PB_FEATURE_VIEWS;
+	info->features = PB_FEATURE_VIEWS | PB_FEATURE_SYNC;
 	info->wire_min = PB_WIRE_VERSION_MIN;
 	info->wire_max = PB_WIRE_VERSION_MAX;
 	info->meta_version = PB_DISK_VERSION;
@@ -162,6 +162,22 @@ static int ctl_set_policy(void *buf)
 	return 0;
 }
 
+static int ctl_set_sync(void *buf)
+{
+	struct pb_ioc_sync *arg = buf;
+	struct pb_device *pb;
+
+	if (arg->reserved || arg->pause > 1 ||
+	    !zero(arg->reason, sizeof(arg->reason)))
+		return refuse_reserved(arg->reason);
+	pb = device_for(&arg->dev, arg->reason);
+	if (IS_ERR(pb))
+		return PTR_ERR(pb);
+	pb_sync_pause(&pb->sync, arg->pause);
+	pb_device_put(pb);
+	return 0;
+}
+
 /* By number; the command's size and direction must match as well. */
 static const struct {
 	unsigned int	cmd;
@@ -174,6 +190,7 @@ static const struct {
 	{ PB_IOC_CONNECT,	ctl_connect },
 	{ PB_IOC_DISCONNECT,	ctl_disconnect },
 	{ PB_IOC_SET_POLICY,	ctl_set_policy },
+	{ PB_IOC_SET_SYNC,	ctl_set_sync },
 };
 
 static int run(unsigned int nr, void __user *user)

@@ -4,12 +4,15 @@
  * last, found by ioctls in between.
  */
 #include <linux/blkdev.h>
+#include <linux/log2.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
 #include "compat.h"
 #include "pb-device.h"
+#include "pb-layout.h"
 
 #define DM_MSG_PREFIX "pb"
 
@@ -124,6 +127,51 @@ static int check_format(const struct pb_params *params, u32 *block_size,
 	return 0;
 }
 
+static u32 size_shift(u32 bytes)
+{
+	return bytes ? ilog2(bytes >> SECTOR_SHIFT) : 0;
+}
+
+static int choose_geometry(struct pb_super *super,
+			   const struct pb_params *params, char **error)
+{
+	const char *why = NULL;
+	int ret;
+
+	super->extent_shift = size_shift(params->extent_size);
+	super->log_slots = params->hot_extents;
+	super->region_shift = size_shift(params->region_size);
+	super->nr_maps = params->maps;
+	ret = pb_super_defaults(super, &why);
+	if (ret)
+		return fail(error, ret, (char *)why);
+	/* What a replica with the same UUID may have left here is void. */
+	super->log_epoch = (get_random_u64() >> 16) + 1;
+	super->next_epoch = super->log_epoch + 1;
+	return 0;
+}
+
+static int check_area(struct pb_device *pb, char **error)
+{
+	u64 sectors = bdev_nr_sectors(pb->meta.bdev) - pb->meta.start;
+	const char *why = NULL;
+	int ret = pb_layout_fits(&pb->super, sectors, &why);
+
+	return ret ? fail(error, ret, (char *)why) : 0;
+}
+
+/* Where nothing was ever written there must be zeroes, or it is damaged. */
+static int wipe_area(struct pb_device *pb, char **error)
+{
+	u64 sectors = pb_layout_sectors(&pb->super) - PB_DISK_LOG_START;
+	int ret;
+
+	ret = blkdev_issue_zeroout(pb->meta.bdev,
+				   pb->meta.start + PB_DISK_LOG_START, sectors,
+				   GFP_KERNEL, 0);
+	return ret ? fail(error, ret, "cannot clear the metadata area") : 0;
+}
+
 static int format(struct pb_device *pb, const struct pb_params *params,
 		  char **error)
 {
@@ -133,6 +181,8 @@ static int format(struct pb_device *pb, const struct pb_params *params,
 	};
 	int ret = check_format(params, &super.block_size, error);
 
+	if (!ret)
+		ret = choose_geometry(&super, params, error);
 	if (ret)
 		return ret;
 	memcpy(super.volume, params->volume, PB_UUID_LEN);
@@ -141,7 +191,8 @@ static int format(struct pb_device *pb, const struct pb_params *params,
 		generate_random_uuid(super.replica);
 	strscpy(super.name, params->name, sizeof(super.name));
 	pb->super = super;
-	return 0;
+	ret = check_area(pb, error);
+	return ret ? ret : wipe_area(pb, error);
 }
 
 static int check_super(struct pb_device *pb, const struct pb_params *params,
@@ -155,7 +206,7 @@ static int check_super(struct pb_device *pb, const struct pb_params *params,
 		return fail(error, -EINVAL, "the superblock has another volume size");
 	if (super->block_size < bdev_logical_block_size(params->data))
 		return fail(error, -EINVAL, "the data device's blocks are too large");
-	return 0;
+	return check_area(pb, error);
 }
 
 /*
@@ -185,7 +236,8 @@ static int load(struct pb_device *pb, const struct pb_params *params,
 	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
 	pb->crashed = pb->super.flags & PB_DISK_ACTIVE;
 	super = pb->super;
-	super.incarnation++;
+	super.incarnation = pb_incarnation_next(super.incarnation,
+						get_random_u32());
 	ret = pb_device_store(pb, &super);
 	if (ret)
 		return fail(error, ret, "cannot write the superblock");
@@ -208,7 +260,8 @@ static int check_sizes(const struct pb_params *params, char **error)
 static void free_queues(struct pb_device *pb)
 {
 	struct workqueue_struct *queues[] = {
-		pb->ctl_wq, pb->wq, pb->io_wq, pb->zero_wq,
+		pb->ctl_wq, pb->wq, pb->io_wq, pb->zero_wq, pb->log_wq,
+		pb->sync_wq,
 	};
 	int i;
 
@@ -229,9 +282,13 @@ static bool alloc_queues(struct pb_device *pb, u32 major, u32 minor)
 	pb->io_wq = alloc_workqueue("pb-%u:%u-io", flags, 0, major, minor);
 	pb->zero_wq = alloc_workqueue("pb-%u:%u-zero", WQ_MEM_RECLAIM,
 				      MAX_ZEROING, major, minor);
+	pb->sync_wq = alloc_workqueue("pb-%u:%u-sync", WQ_MEM_RECLAIM, 0,
+				      major, minor);
+	pb->log_wq = alloc_workqueue("pb-%u:%u-log", flags, 1, major, minor);
 	pb->ctl_wq = alloc_workqueue("pb-%u:%u-ctl", WQ_MEM_RECLAIM, 1, major,
 				     minor);
-	return pb->wq && pb->io_wq && pb->zero_wq && pb->ctl_wq;
+	return pb->wq && pb->io_wq && pb->zero_wq &&
+	       pb->log_wq && pb->sync_wq && pb->ctl_wq;
 }
 
 static void free_device(struct kref *ref)
@@ -239,6 +296,7 @@ static void free_device(struct kref *ref)
 	struct pb_device *pb = container_of(ref, struct pb_device, ref);
 
 	free_queues(pb);
+	pb_durable_exit(pb);
 	pb_apply_exit(&pb->apply);
 	pb_meta_exit(&pb->meta);
 	free_percpu(pb->stats);
@@ -270,6 +328,7 @@ static struct pb_device *alloc_device(struct gendisk *disk,
 	}
 	pb_path_init(&pb->path, pb->io_wq, pb->stats, pb->dev);
 	pb_link_init(pb);
+	pb_resync_init(pb);
 	return pb;
 }
 
@@ -296,10 +355,11 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 	pb->apply.stats = pb->stats;
 	pb->apply.wq = pb->zero_wq;
 	pb->apply.on_fault = on_apply_fault;
+	pb->apply.on_word = pb_resync_word;
 	ret = pb_apply_init(&pb->apply);
 	if (ret)
 		return fail(error, ret, "out of memory");
-	return 0;
+	return pb_durable_init(pb, error);
 }
 
 static bool same_dev(const struct pb_device *pb, u32 major, u32 minor)
@@ -451,9 +511,14 @@ static void take_down(struct pb_device *pb)
 	pb->gone = true;
 	pb_link_disconnect(pb, NULL, PB_BYE_REMOVED);
 	wait_event(pb->apply.drained, pb_apply_idle(&pb->apply));
+	pb_path_abandon(&pb->path);
+	pb_sync_stop(&pb->sync);
+	pb_durable_stop(pb);
 	mark_clean(pb);
 	mutex_unlock(&pb->ctl_mutex);
 	cancel_work_sync(&pb->link_work);
+	cancel_work_sync(&pb->sync_work);
+	cancel_work_sync(&pb->word_work);
 	flush_workqueue(pb->zero_wq);
 	flush_workqueue(pb->io_wq);
 	pb_event_emit(&pb->source, PB_EVENT_REMOVED, pb->super.view.number,
@@ -576,5 +641,6 @@ void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status)
 	status->view = pb->super.view;
 	pb_link_status(&pb->up, &status->upstream);
 	pb_link_status(&pb->down, &status->downstream);
+	pb_sync_status(&pb->sync, &status->sync);
 	pb_stats_sum(pb->stats, status->counters);
 }

@@ -16,9 +16,13 @@
 
 #include "pb-apply.h"
 #include "pb-conn.h"
+#include "pb-durable.h"
 #include "pb-event.h"
+#include "pb-log.h"
 #include "pb-meta.h"
 #include "pb-path.h"
+#include "pb-peers.h"
+#include "pb-sync.h"
 #include "pb-view.h"
 
 struct pb_device;
@@ -35,6 +39,9 @@ struct pb_device;
  * @member: its entry in the view
  * @limits: of its data device, once it said hello in this view, else
  *	physical_block is 0; guarded by the device's ti_mutex
+ * @data: what its latest hello said of its data
+ * @incarnation: and of its set-up; both of the connection's works and, while
+ *	there is none or it is up, of whoever holds the device's ctl_mutex
  * @connects: connections that came up in this view
  * @reason: why the last connection ended; guarded by the device's ctl_mutex
  */
@@ -46,6 +53,8 @@ struct pb_side {
 	u8			index;
 	struct pb_member	member;
 	struct pb_limits	limits;
+	struct pb_data_id	data;
+	u64			incarnation;
 	atomic64_t		connects;
 	char			reason[PB_REASON_LEN];
 };
@@ -74,8 +83,26 @@ struct pb_side {
  * @index: own place in the view; changes only without connections
  * @crashed: see struct pb_self; guarded by @ctl_mutex
  * @disk_failed: the data device failed a write; any context
+ * @log: its activity log
+ * @peers: the dirty maps of those who are not synced
+ * @doubt_all: the log was damaged: any block may be another than the others';
+ *	guarded by @ctl_mutex
+ * @meta_error: the log or a map could not be written: errno
+ * @stopped: in role FAILED: the path knows it; guarded by @ctl_mutex
+ * @flush_work: a flush that the log asked for
+ * @flush_req: the same
+ * @flush_bio: its local leg
+ * @flush_busy: bit 0: it is under way
  * @path: the path of its writes
  * @apply: the path's upstream source
+ * @sync: the state transfer to the successor
+ * @sync_work: what of it needs @ctl_mutex
+ * @go_incarnation: the successor's when it was last told to go, in @go_view:
+ *	the two go on where they were as long as neither is set up again;
+ *	guarded by @ctl_mutex
+ * @go_view: see @go_incarnation
+ * @word_work: what the predecessor said about a state transfer
+ * @word: PB_WIRE_SYNC_*
  * @up: the predecessor
  * @down: the successor
  * @limits_changed: a neighbour has said what its disk can do
@@ -83,6 +110,8 @@ struct pb_side {
  * @wq: works of the connections, which never wait for the two below
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
+ * @log_wq: writes the log's records
+ * @sync_wq: reads and sends chunks of a state transfer
  * @ctl_wq: @link_work, which waits for @ctl_mutex and so for all of these
  * @stats: its counters
  */
@@ -108,8 +137,23 @@ struct pb_device {
 	bool			crashed;
 	bool			disk_failed;
 
+	struct pb_log		log;
+	struct pb_peers		peers;
+	bool			doubt_all;
+	int			meta_error;
+	bool			stopped;
+	struct work_struct	flush_work;
+	struct pb_req		flush_req;
+	struct bio		flush_bio;
+	unsigned long		flush_busy;
 	struct pb_path		path;
 	struct pb_apply		apply;
+	struct pb_sync		sync;
+	struct work_struct	sync_work;
+	u64			go_incarnation;
+	u64			go_view;
+	struct work_struct	word_work;
+	u8			word;
 	struct pb_side		up;
 	struct pb_side		down;
 	bool			limits_changed;
@@ -117,6 +161,8 @@ struct pb_device {
 	struct workqueue_struct	*wq;
 	struct workqueue_struct	*io_wq;
 	struct workqueue_struct	*zero_wq;
+	struct workqueue_struct	*log_wq;
+	struct workqueue_struct	*sync_wq;
 	struct workqueue_struct	*ctl_wq;
 	struct pb_stats __percpu *stats;
 };
@@ -131,6 +177,10 @@ struct pb_device {
  * @state: with @format: enum pb_replica_state, blank or synced
  * @replica: with @format: UUID, zero to make one
  * @block_size: with @format: bytes, 0 for the data device's
+ * @extent_size: with @format: bytes, 0 for the default, and so the next three
+ * @hot_extents: with @format: extents hot at once
+ * @region_size: with @format: bytes that a bit of a dirty map stands for
+ * @maps: with @format: dirty maps there is room for
  * @name: the volume's name, with @format; may be empty
  */
 struct pb_params {
@@ -142,6 +192,10 @@ struct pb_params {
 	u32			state;
 	u8			replica[PB_UUID_LEN];
 	u32			block_size;
+	u32			extent_size;
+	u32			hot_extents;
+	u32			region_size;
+	u32			maps;
 	char			name[PB_NAME_LEN];
 };
 
@@ -284,6 +338,53 @@ int pb_link_disconnect(struct pb_device *pb, const u8 *peer, enum pb_bye bye);
  */
 void pb_link_status(struct pb_side *side, struct pb_link *link);
 
+/* pb-resync.c: state transfer, both ends */
+
+/**
+ * pb_resync_init() - none goes on
+ * @pb: the device
+ */
+void pb_resync_init(struct pb_device *pb);
+
+/**
+ * pb_resync_link_down() - the connection to the successor has ended
+ * @pb: the device, ctl_mutex held; the path knows already
+ */
+void pb_resync_link_down(struct pb_device *pb);
+
+/**
+ * pb_resync_word() - the predecessor says something about a state transfer
+ * @apply: the source it came through
+ * @type: PB_WIRE_SYNC_*
+ */
+void pb_resync_word(struct pb_apply *apply, u8 type);
+
+/**
+ * pb_resync_takes() - may the predecessor send such a message now?
+ * @pb: the device
+ * @msg: the message
+ *
+ * A replica that is not synced takes writes only once its own disk says that
+ * it is being brought up to date.
+ */
+bool pb_resync_takes(struct pb_device *pb, const struct pb_msg *msg);
+
+/**
+ * pb_resync_marked() - the successor says what may differ
+ * @pb: the device
+ * @msg: the mark
+ *
+ * Return: 0, or -EPROTO if it was not asked.
+ */
+int pb_resync_marked(struct pb_device *pb, const struct pb_msg *msg);
+
+/**
+ * pb_resync_describe() - what this replica says of its data in a hello
+ * @pb: the device, ctl_mutex held
+ * @data: filled
+ */
+void pb_resync_describe(struct pb_device *pb, struct pb_data_id *data);
+
 /* pb-target.c */
 
 /**
@@ -306,5 +407,11 @@ void pb_target_update_limits(struct pb_device *pb);
  */
 int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
 		     u32 flags, char *reason);
+
+/**
+ * pb_role_stop() - if the metadata device failed, serve nobody any more
+ * @pb: the device, ctl_mutex held
+ */
+void pb_role_stop(struct pb_device *pb);
 
 #endif /* PB_DEVICE_H */

@@ -123,6 +123,20 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 	return PB_BYE_NONE;
 }
 
+/*
+ * A successor that was brought up to date in this view and was set up again
+ * since may have lost what it had acked and not flushed: only a new view helps.
+ */
+static bool lost_what_it_acked(struct pb_side *side, const struct pb_hello *peer)
+{
+	struct pb_device *pb = side->pb;
+	int slot = pb_durable_slot(&pb->super, side->member.replica);
+
+	return !(side->member.flags & PB_MEMBER_SYNCED) &&
+	       READ_ONCE(pb->path.needs_ack) && slot >= 0 &&
+	       pb->super.peers[slot].incarnation != peer->incarnation;
+}
+
 /* The successor accepted our hello and its own fits: send on from @resume. */
 static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 				     const struct pb_hello *peer)
@@ -137,12 +151,18 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_DIVERGED;
 	if (pb_hello_resume(&side->hello, peer, &resume))
 		return PB_BYE_RESTARTED;
+	if (lost_what_it_acked(side, peer))
+		return PB_BYE_RESTARTED;
+	side->data = peer->data;
+	side->incarnation = peer->incarnation;
 	conn->expect.resume_seq = resume;
 	if (!pb_conn_set_up(conn))
 		return PB_BYE_DISCONNECT;
 	if (pb_path_link_up(&pb->path, conn, resume))
 		return PB_BYE_RESTARTED;
 	pb_conn_kick(conn);
+	if (!(side->member.flags & PB_MEMBER_SYNCED))
+		pb_sync_link_up(&pb->sync);
 	return PB_BYE_NONE;
 }
 
@@ -196,11 +216,12 @@ static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 	struct pb_device *pb = side->pb;
 
 	if (side->upstream) {
-		/* An unsynced replica takes no writes of the view. */
-		if (pb->super.replica_state != PB_REPLICA_SYNCED)
+		if (!pb_resync_takes(pb, msg))
 			return -EPROTO;
 		return pb_apply_receive(&pb->apply, conn, msg);
 	}
+	if (msg->type == PB_WIRE_MARK)
+		return pb_resync_marked(pb, msg);
 	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
 	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
 	return pb_path_acked(&pb->path, msg->seq, msg->count);
@@ -210,6 +231,24 @@ static int op_received(struct pb_conn *conn, const struct pb_msg *msg)
 {
 	pb_apply_received(&side_of(conn)->pb->apply);
 	return 0;
+}
+
+static u64 op_tell(struct pb_conn *conn)
+{
+	struct pb_side *side = side_of(conn);
+
+	return side->upstream ? 0 : pb_path_done_seq(&side->pb->path);
+}
+
+/* Our own flush may cover more now. */
+static void op_told(struct pb_conn *conn, u64 seq)
+{
+	struct pb_side *side = side_of(conn);
+
+	if (!side->upstream)
+		return;
+	pb_apply_peer_done(&side->pb->apply, seq);
+	pb_durable_kick(side->pb);
 }
 
 static void op_down(struct pb_conn *conn)
@@ -228,6 +267,8 @@ static const struct pb_conn_ops conn_ops = {
 	.has_next	= op_has_next,
 	.receive	= op_receive,
 	.received	= op_received,
+	.tell		= op_tell,
+	.told		= op_told,
 	.down		= op_down,
 };
 
@@ -257,10 +298,17 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 	pb_conn_get(conn);
 	pb_conn_close(conn);
 	was_up = conn->expect.hello_done;
-	if (side->upstream)
+	if (side->upstream) {
 		pb_apply_drop_current(&pb->apply);
-	else
+		/* Only the predecessor could have made room for them. */
+		pb_path_reject_waiting(&pb->path);
+		/* Whoever works on it waits for the mutex that we hold. */
+		if (pb->apply.word)
+			pb_apply_word_done(&pb->apply, false);
+	} else {
 		pb_path_link_down(&pb->path);
+		pb_resync_link_down(pb);
+	}
 	strscpy(side->reason, conn->reason, sizeof(side->reason));
 	DMINFO("%s: connection to %s %s: %s", pb->super.name,
 	       side->member.name, was_up ? "ended" : "refused", side->reason);
@@ -280,6 +328,7 @@ static void link_work(struct work_struct *work)
 	mutex_lock(&pb->ctl_mutex);
 	if (xchg(&pb->limits_changed, false))
 		pb_target_update_limits(pb);
+	pb_role_stop(pb);
 	if (pb->up.conn && READ_ONCE(pb->disk_failed))
 		close_side(&pb->up, PB_BYE_DISK_FAILED);
 	if (pb->up.conn && conn_closing(pb->up.conn))
@@ -305,6 +354,7 @@ static void set_side(struct pb_side *side, u8 index, bool exists)
 
 	mutex_lock(&side->pb->ti_mutex);
 	memset(&side->limits, 0, sizeof(side->limits));
+	side->incarnation = 0;
 	mutex_unlock(&side->pb->ti_mutex);
 	memset(&side->member, 0, sizeof(side->member));
 	side->index = PB_NO_MEMBER;
@@ -346,6 +396,7 @@ static void prepare_hello(struct pb_side *side, u32 timeout_ms)
 		.first_unacked = 1,
 	};
 	own_limits(pb, &side->hello.limits);
+	pb_resync_describe(pb, &side->hello.data);
 	memcpy(side->hello.volume, pb->super.volume, PB_UUID_LEN);
 	memcpy(side->hello.replica, pb->super.replica, PB_UUID_LEN);
 }

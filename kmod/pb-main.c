@@ -30,9 +30,12 @@ static int __init pb_init(void)
 {
 	int ret;
 
-	ret = pb_ctl_init();
+	ret = pb_log_module_init();
 	if (ret)
 		return ret;
+	ret = pb_ctl_init();
+	if (ret)
+		goto out_log;
 	ret = pb_target_init();
 	if (ret)
 		goto out_ctl;
@@ -45,6 +48,8 @@ out_target:
 	pb_target_exit();
 out_ctl:
 	pb_ctl_exit();
+out_log:
+	pb_log_module_exit();
 	return ret;
 }
 
@@ -53,6 +58,7 @@ static void __exit pb_exit(void)
 	unregister_reboot_notifier(&reboot_notifier);
 	pb_target_exit();
 	pb_ctl_exit();
+	pb_log_module_exit();
 }
 
 module_init(pb_init);

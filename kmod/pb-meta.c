@@ -9,20 +9,39 @@
 
 #include "pb-meta.h"
 
-static int slot_io(struct pb_meta *meta, int slot, blk_opf_t opf)
+static int block_io(struct pb_meta *meta, sector_t sector, void *block,
+		    blk_opf_t opf)
 {
-	void *block = &meta->slots[slot];
 	struct bio_vec bvec;
 	struct bio bio;
 	int ret;
 
 	bio_init(&bio, meta->bdev, &bvec, 1, opf);
-	bio.bi_iter.bi_sector = meta->start + slot * PB_DISK_SLOT_STRIDE;
+	bio.bi_iter.bi_sector = meta->start + sector;
 	__bio_add_page(&bio, virt_to_page(block), PB_DISK_BLOCK,
 		       offset_in_page(block));
 	ret = submit_bio_wait(&bio);
 	bio_uninit(&bio);
 	return ret;
+}
+
+static int slot_io(struct pb_meta *meta, int slot, blk_opf_t opf)
+{
+	return block_io(meta, slot * PB_DISK_SLOT_STRIDE, &meta->slots[slot],
+			opf);
+}
+
+int pb_meta_read_block(struct pb_meta *meta, sector_t sector, void *block)
+{
+	return block_io(meta, sector, block,
+			REQ_OP_READ | REQ_SYNC | REQ_META);
+}
+
+int pb_meta_write_block(struct pb_meta *meta, sector_t sector, void *block)
+{
+	pb_stat_inc(meta->stats, PB_CNT_META_WRITES);
+	return block_io(meta, sector, block,
+			REQ_OP_WRITE | REQ_SYNC | REQ_META | REQ_FUA);
 }
 
 int pb_meta_init(struct pb_meta *meta, struct block_device *bdev,

@@ -75,4 +75,26 @@ int pb_meta_load(struct pb_meta *meta, struct pb_super *super,
  */
 int pb_meta_store(struct pb_meta *meta, const struct pb_super *super);
 
+/**
+ * pb_meta_read_block() - read a block of the log or of a map
+ * @meta: the area
+ * @sector: from its start
+ * @block: PB_DISK_BLOCK bytes, page-aligned, not on the stack
+ *
+ * Context: process, waits for I/O.
+ * Return: 0 or the device's errno.
+ */
+int pb_meta_read_block(struct pb_meta *meta, sector_t sector, void *block);
+
+/**
+ * pb_meta_write_block() - write one, durably
+ * @meta: the area
+ * @sector: from its start
+ * @block: PB_DISK_BLOCK bytes, page-aligned, not on the stack
+ *
+ * Context: process, waits for I/O.
+ * Return: 0 or the device's errno.
+ */
+int pb_meta_write_block(struct pb_meta *meta, sector_t sector, void *block);
+
 #endif /* PB_META_H */

@@ -29,6 +29,18 @@ static bool is_read(const struct pb_req *req)
 	return !req->type;
 }
 
+/* A word about a state transfer. */
+static bool is_word(const struct pb_req *req)
+{
+	return req->type >= PB_WIRE_SYNC_BEGIN;
+}
+
+/* Changes this disk. */
+static bool is_change(const struct pb_req *req)
+{
+	return req->count && !req->copy && !is_read(req);
+}
+
 static void trace_hop(struct pb_path *path, const struct pb_req *req,
 		      void (*hop)(u32 dev, u8 type, u64 seq, u64 sector,
 				  u32 count, int error))
@@ -106,6 +118,12 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 		if (path->frozen)
 			return hold(path, req, status);
 	}
+	if (req->copy || is_word(req)) {
+		if (path->up && (path->copying || !req->copy))
+			return PB_STARTED;
+		*status = BLK_STS_TRANSPORT;
+		return PB_REFUSED;
+	}
 	if (!path->needs_ack || (is_read(req) && !path->diverged))
 		return PB_STARTED;
 	/* What a failed write left here must not be seen: it may be taken back. */
@@ -133,25 +151,94 @@ static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
 	return PB_PARKED;
 }
 
+/* Has the next member to do it too? */
+static bool goes_down(struct pb_path *path, const struct pb_req *req)
+{
+	const struct pb_map *map = &path->peers->maps[path->successor];
+
+	lockdep_assert_held(&path->lock);
+	if (path->needs_ack || is_word(req))
+		return true;
+	/* A chunk does when it has been read. */
+	if (!path->copying || req->copy)
+		return false;
+	/* What is dirty as a whole is left to the copy. */
+	return !req->count ||
+	       pb_map_test_range(map, req->sector, req->count) != PB_MAP_ALL;
+}
+
+static void add_net_leg(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	req->legs |= PB_LEG_NET;
+	req->seq = path->next_seq++;
+	list_add_tail(&req->node, &path->unacked);
+	list_add_tail(&req->send, &path->sendq);
+	list_add_tail(&req->order, &path->order);
+}
+
+/* Whoever is not synced will lack it, but for who gets it with this. */
+static void track(struct pb_path *path, const struct pb_req *req)
+{
+	unsigned long slots = ~0UL;
+
+	lockdep_assert_held(&path->lock);
+	if (!path->serving || !is_change(req))
+		return;
+	if (path->copying || path->needs_ack)
+		slots &= ~BIT(path->successor);
+	pb_peers_mark(path->peers, slots, req->sector, req->count);
+}
+
+/* Has it to wait for the activity log?  A flush takes its stamp instead. */
+static enum pb_start enter_log(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (req->copy || is_word(req))
+		return PB_STARTED;
+	if (!req->count) {
+		if (!req->stamp)
+			req->stamp = path->serving ?
+				     pb_log_flush_begin(path->log) :
+				     PB_LOG_NOTHING;
+		return PB_STARTED;
+	}
+	req->log.sector = req->sector;
+	req->log.count = req->count;
+	return pb_log_begin(path->log, &req->log) ? PB_STARTED : PB_LOGGING;
+}
+
+static void leave_log(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (req->copy || is_word(req))
+		return;
+	if (req->count)
+		pb_log_end(path->log, &req->log,
+			   req->stamp ? req->stamp : path->log->stamp);
+	else if (req->status)
+		pb_log_flush_failed(path->log);
+	else
+		pb_log_flushed(path->log, req->stamp);
+}
+
 /* Gives a request its legs and its place in the stream. */
-static void enlist(struct pb_path *path, struct pb_req *req)
+static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
 	if (is_read(req))
-		return;
-	req->legs = PB_LEG_LOCAL;
+		return PB_STARTED;
+	req->legs = is_word(req) ? 0 : PB_LEG_LOCAL;
 	path->nr_active++;
 	if (req->count) {
 		req_tree_insert(req, &path->tree);
 		req->in_tree = true;
 	}
-	if (path->needs_ack) {
-		req->legs |= PB_LEG_NET;
-		req->seq = path->next_seq++;
-		list_add_tail(&req->node, &path->unacked);
-		list_add_tail(&req->send, &path->sendq);
-	}
+	if (goes_down(path, req))
+		add_net_leg(path, req);
+	track(path, req);
 	trace_hop(path, req, trace_pb_start);
+	return enter_log(path, req);
 }
 
 static enum pb_start start(struct pb_path *path, struct pb_req *req,
@@ -162,7 +249,7 @@ static enum pb_start start(struct pb_path *path, struct pb_req *req,
 	if (res == PB_STARTED)
 		res = admit_range(path, req);
 	if (res == PB_STARTED)
-		enlist(path, req);
+		res = enlist(path, req);
 	return res;
 }
 
@@ -191,11 +278,14 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 
 	INIT_LIST_HEAD(&req->node);
 	INIT_LIST_HEAD(&req->send);
+	INIT_LIST_HEAD(&req->order);
 	INIT_LIST_HEAD(&req->waiters);
 	req->born = jiffies;
+	if (req->source->guarded)
+		WRITE_ONCE(path->last_used, req->born);
 	spin_lock_irqsave(&path->lock, flags);
 	res = start(path, req, status);
-	if (res == PB_STARTED)
+	if (res == PB_STARTED || res == PB_LOGGING)
 		conn = conn_to_kick(path);
 	spin_unlock_irqrestore(&path->lock, flags);
 	kick(conn);
@@ -220,7 +310,7 @@ static void retry_work(struct work_struct *work)
 			return;
 		}
 		res = start(path, req, &status);
-		if (res == PB_STARTED)
+		if (res == PB_STARTED || res == PB_LOGGING)
 			conn = conn_to_kick(path);
 		spin_unlock_irq(&path->lock);
 		if (res == PB_STARTED)
@@ -242,6 +332,7 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	INIT_LIST_HEAD(&path->retry);
 	INIT_LIST_HEAD(&path->sendq);
 	INIT_LIST_HEAD(&path->unacked);
+	INIT_LIST_HEAD(&path->order);
 	INIT_WORK(&path->work, retry_work);
 	init_waitqueue_head(&path->idle_wait);
 	path->next_seq = 1;
@@ -250,14 +341,32 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	path->dev = dev;
 }
 
+/* A chunk has reached the next member: not dirty before a waiter looks. */
+static void note_copied(struct pb_path *path, const struct pb_req *req)
+{
+	struct pb_map *map = &path->peers->maps[path->successor];
+	u64 region = req->sector >> map->region_shift;
+	u64 last = req->last >> map->region_shift;
+
+	lockdep_assert_held(&path->lock);
+	for (; region <= last; region++)
+		pb_map_sent(map, region);
+}
+
 /* The last leg is done: whoever overlapped may go. */
 static void leave(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
+	if (!list_empty(&req->order) && !req->seq)
+		path->nr_older--;
+	list_del_init(&req->order);
+	if (req->copy && !req->status)
+		note_copied(path, req);
 	if (req->in_tree) {
 		req_tree_remove(req, &path->tree);
 		req->in_tree = false;
 	}
+	leave_log(path, req);
 	path->nr_active--;
 	if (!path->nr_active)
 		wake_up_all(&path->idle_wait);
@@ -369,6 +478,39 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 	return 0;
 }
 
+/* While one that was numbered in an older stream is pending, nothing is told. */
+static u64 done_seq(struct pb_path *path)
+{
+	struct pb_req *req;
+
+	lockdep_assert_held(&path->lock);
+	if (path->nr_older)
+		return 0;
+	req = list_first_entry_or_null(&path->order, struct pb_req, order);
+	return (req ? req->seq : path->next_seq) - 1;
+}
+
+/* Acked, but not done here: its number means nothing in the stream to come. */
+static void take_number(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (!req->seq)
+		return;
+	req->seq = 0;
+	path->nr_older++;
+}
+
+u64 pb_path_done_seq(struct pb_path *path)
+{
+	unsigned long flags;
+	u64 seq;
+
+	spin_lock_irqsave(&path->lock, flags);
+	seq = done_seq(path);
+	spin_unlock_irqrestore(&path->lock, flags);
+	return seq;
+}
+
 bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
 {
 	struct pb_req *req;
@@ -386,6 +528,8 @@ bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
 			.count = req->count,
 		};
 		item->bio = NULL;
+		if (req->type == PB_WIRE_FLUSH)
+			item->msg.sector = done_seq(path);
 		if (req->type == PB_WIRE_WRITE) {
 			item->msg.data_len = req->count << SECTOR_SHIFT;
 			item->bio = req->bio;
@@ -445,6 +589,9 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
 	path->first_unacked = 0;
 	path->next_seq = resume + 1;
 	INIT_LIST_HEAD(&path->sendq);
+	list_for_each_entry(req, &path->order, order)
+		if (!(req->legs & PB_LEG_NET) && req->seq > resume)
+			take_number(path, req);
 	list_for_each_entry(req, &path->unacked, node) {
 		if (req->seq <= resume)
 			continue;
@@ -455,6 +602,7 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
 	path->conn = pb_conn_get(conn);
 	path->up = true;
 	retry_list(path, &path->held);
+	pb_log_kick(path->log);
 	spin_unlock_irq(&path->lock);
 	pb_stat_add(path->stats, PB_CNT_RESENT, resent);
 	return 0;
@@ -470,15 +618,20 @@ static void give_up(struct pb_path *path, blk_status_t status,
 		    struct list_head *done)
 {
 	struct pb_req *req, *next;
+	bool changes = false;
 	u64 lowest;
 
 	lockdep_assert_held(&path->lock);
 	if (list_empty(&path->unacked))
 		return;
 	lowest = lowest_unacked(path);
-	if (status == BLK_STS_DM_REQUEUE)
+	/* Those whose local leg has not begun need not wait for a slot. */
+	pb_log_reject(path->log);
+	list_for_each_entry(req, &path->unacked, node)
+		changes |= is_change(req);
+	if (changes && status == BLK_STS_DM_REQUEUE)
 		path->unsettled = true;
-	else
+	else if (changes)
 		path->diverged = true;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
 		pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
@@ -487,10 +640,76 @@ static void give_up(struct pb_path *path, blk_status_t status,
 	path->first_unacked = lowest;
 }
 
+static void mark_lost(void *arg, u64 sector, u64 count)
+{
+	struct pb_path *path = arg;
+
+	pb_peers_mark(path->peers, path->lost, sector, count);
+}
+
+/* Everything here that a peer may lack or have otherwise. */
+static void visit_doubtful(struct pb_path *path,
+			   void (*fn)(void *arg, u64 sector, u64 count),
+			   void *arg)
+{
+	struct rb_node *node;
+	struct pb_req *req;
+
+	lockdep_assert_held(&path->lock);
+	for (node = rb_first_cached(&path->tree); node; node = rb_next(node)) {
+		req = rb_entry(node, struct pb_req, rb);
+		if (is_change(req))
+			fn(arg, req->sector, req->count);
+	}
+	pb_log_visit_unflushed(path->log, fn, arg);
+}
+
+void pb_path_visit_doubtful(struct pb_path *path,
+			    void (*fn)(void *arg, u64 sector, u64 count),
+			    void *arg)
+{
+	spin_lock_irq(&path->lock);
+	visit_doubtful(path, fn, arg);
+	spin_unlock_irq(&path->lock);
+}
+
+/*
+ * Peers that may lack what is under way, and have lost what they did not
+ * flush.
+ */
+static void mark_doubtful(struct pb_path *path, unsigned long slots)
+{
+	lockdep_assert_held(&path->lock);
+	path->lost = slots;
+	visit_doubtful(path, mark_lost, path);
+}
+
+/* A state transfer breaks off; no write waits for it. */
+static void stop_copying(struct pb_path *path, struct list_head *done)
+{
+	struct pb_req *req, *next;
+	u64 lowest = lowest_unacked(path);
+
+	lockdep_assert_held(&path->lock);
+	if (path->needs_ack)
+		return;
+	if (path->copying)
+		mark_doubtful(path, BIT(path->successor));
+	path->copying = false;
+	/* The next member may have got what nobody wants acked any more. */
+	if (!list_empty(&path->unacked))
+		path->first_unacked = lowest;
+	list_for_each_entry_safe(req, next, &path->unacked, node)
+		net_done(path, req, req->copy || is_word(req) ?
+			 BLK_STS_TRANSPORT : BLK_STS_OK, done);
+}
+
 /* Where nothing can be sent: does the policy or a suspend let requests go? */
 static void release_unsendable(struct pb_path *path, struct list_head *done)
 {
 	lockdep_assert_held(&path->lock);
+	if (!path->up)
+		stop_copying(path, done);
 	if (path->up || path->frozen)
 		return;
 	if (path->requeue)
@@ -577,7 +796,16 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 
 	spin_lock_irq(&path->lock);
 	WARN_ON_ONCE(path->up);
+	/* For all who are tracked: too much is safe, and soon copied. */
+	if (serving)
+		mark_doubtful(path, ~0UL);
+	else if (path->serving && !equal)
+		pb_log_depose(path->log);
+	list_for_each_entry(req, &path->order, order)
+		if (!(req->legs & PB_LEG_NET))
+			take_number(path, req);
 	path->serving = serving;
+	path->successor = PB_DISK_MAX_PEERS;
 	path->needs_ack = needs_ack;
 	path->next_seq = 1;
 	path->resume_seq = 0;
@@ -586,7 +814,7 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	if (!equal)
 		path->unsettled = false;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
-		if (!serving)
+		if (!serving || is_word(req))
 			net_done(path, req, BLK_STS_RESV_CONFLICT, &done);
 		else if (!needs_ack)
 			net_done(path, req, BLK_STS_OK, &done);
@@ -595,8 +823,33 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	}
 	path->frozen = false;
 	retry_list(path, &path->held);
+	pb_log_kick(path->log);
 	release_unlock(path);
 	complete_done(path, &done);
+}
+
+void pb_path_abandon(struct pb_path *path)
+{
+	struct pb_req *req, *next;
+	LIST_HEAD(done);
+
+	spin_lock_irq(&path->lock);
+	path->serving = false;
+	path->needs_ack = false;
+	path->copying = false;
+	list_for_each_entry_safe(req, next, &path->unacked, node)
+		net_done(path, req, BLK_STS_TRANSPORT, &done);
+	/* A flush of the log's own; it runs here alone. */
+	retry_list(path, &path->held);
+	spin_unlock_irq(&path->lock);
+	complete_done(path, &done);
+}
+
+void pb_path_reject_waiting(struct pb_path *path)
+{
+	spin_lock_irq(&path->lock);
+	pb_log_reject(path->log);
+	spin_unlock_irq(&path->lock);
 }
 
 static u32 age_ms(const struct pb_req *req)
@@ -620,4 +873,49 @@ void pb_path_info(struct pb_path *path, struct pb_path_info *info)
 	list_for_each_entry(req, &path->held, node)
 		info->oldest_wait_ms = max(info->oldest_wait_ms, age_ms(req));
 	spin_unlock_irq(&path->lock);
+}
+
+bool pb_path_copy_begin(struct pb_path *path, u32 slot)
+{
+	bool up;
+
+	spin_lock_irq(&path->lock);
+	up = path->up && !path->needs_ack;
+	path->successor = slot;
+	path->copying = up;
+	spin_unlock_irq(&path->lock);
+	return up;
+}
+
+void pb_path_forward(struct pb_path *path, struct pb_req *req,
+		     blk_status_t status)
+{
+	struct pb_conn *conn = NULL;
+	bool last;
+
+	spin_lock_irq(&path->lock);
+	if (!status && path->copying)
+		add_net_leg(path, req);
+	else if (!status)
+		status = BLK_STS_TRANSPORT;
+	last = leg_done(path, req, PB_LEG_LOCAL, status);
+	conn = conn_to_kick(path);
+	spin_unlock_irq(&path->lock);
+	kick(conn);
+	if (last)
+		req->source->complete(req, req->status);
+}
+
+bool pb_path_copy_end(struct pb_path *path)
+{
+	bool end;
+
+	spin_lock_irq(&path->lock);
+	end = path->copying && !path->peers->maps[path->successor].nr_dirty;
+	if (end) {
+		path->copying = false;
+		path->needs_ack = true;
+	}
+	spin_unlock_irq(&path->lock);
+	return end;
 }

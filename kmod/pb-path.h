@@ -22,6 +22,8 @@
 
 #include "pb-codec.h"
 #include "pb-conn.h"
+#include "pb-log.h"
+#include "pb-peers.h"
 #include "pb-stats.h"
 
 struct pb_req;
@@ -43,10 +45,13 @@ struct pb_source {
 #define PB_LEG_NET	0x02
 
 /**
- * struct pb_req - one read, write, flush or write-zeroes on its way
+ * struct pb_req - one read, write, flush or write-zeroes on its way; or a chunk
+ * of a state transfer, whose local leg is the reading of it; or a word about
+ * one, which has no local leg
  * @node: while parked: on held, retry or another request's waiters; while the
  *	downstream leg is pending: on unacked
  * @send: on sendq while not yet handed to the socket
+ * @order: among those with a downstream leg, until the last leg is done
  * @waiters: requests that overlap this one and came later
  * @rb: in the tree of writes under way, keyed by @sector
  * @last: last sector of the range
@@ -61,7 +66,11 @@ struct pb_source {
  * @flags: PB_WIRE_*
  * @legs: PB_LEG_* still pending
  * @in_tree: @rb is linked
+ * @copy: a chunk of a state transfer to the successor
  * @status: the first error of a leg
+ * @stamp: write: of the flush that will cover it; flush: what it covers; see
+ *	pb-log.h.  0 on the way in if the path is to say
+ * @log: its place in the activity log
  * @born: jiffies when it arrived
  *
  * The path's lock guards all that changes after pb_path_start().
@@ -69,6 +78,7 @@ struct pb_source {
 struct pb_req {
 	struct list_head	node;
 	struct list_head	send;
+	struct list_head	order;
 	struct list_head	waiters;
 	struct rb_node		rb;
 	u64			last;
@@ -83,18 +93,23 @@ struct pb_req {
 	u8			flags;
 	u8			legs;
 	bool			in_tree;
+	bool			copy;
 	blk_status_t		status;
+	u64			stamp;
+	struct pb_log_wait	log;
 	unsigned long		born;
 };
 
 /**
  * enum pb_start - what became of a request
  * @PB_STARTED: the caller begins the local leg now
+ * @PB_LOGGING: started; its local leg will begin when the activity log has it
  * @PB_PARKED: the path will start or complete it later
  * @PB_REFUSED: not for this replica; the caller completes it with the status
  */
 enum pb_start {
 	PB_STARTED,
+	PB_LOGGING,
 	PB_PARKED,
 	PB_REFUSED,
 };
@@ -108,19 +123,30 @@ enum pb_start {
  * @requeue: a noflush suspend is under way: guarded requests go back to dm
  * @needs_ack: the next member is synced: writes have a downstream leg
  * @up: @conn carries the view
+ * @copying: a state transfer to the next member goes on: writes to what it has
+ *	already got have a downstream leg
+ * @successor: the slot of the next member's dirty map, if it was not synced in
+ *	the beginning; PB_DISK_MAX_PEERS if nothing was copied in this view
  * @diverged: failed a write that this disk may hold and the next member lacks
  * @unsettled: gave a write back to dm that this disk may hold
  * @policy: enum pb_policy
  * @conn: the downstream connection while @up; holds a reference
  * @next_seq: the next sequence number to give out
  * @resume_seq: acks up to here may be for requests that are gone
+ * @lost: of mark_doubtful()
+ * @last_used: jiffies of the latest request of a guarded source; also read
+ *	without the lock
  * @first_unacked: lowest sequence number ever aborted in this stream and not
  *	yet settled by a resume, 0 if none
  * @tree: writes under way
  * @held: guarded requests waiting for a view or a connection
+ * @log: what may differ after a crash; under the same lock
+ * @peers: what those who are not synced lack; under the same lock
  * @retry: requests to be started by @work
  * @sendq: to be sent, in order
  * @unacked: downstream leg pending, in order of @seq
+ * @order: downstream leg or the other one pending, in order of @seq
+ * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
  * @nr_parked: on @held, @retry or a waiters list
  * @idle_wait: woken when @nr_active falls to 0
@@ -136,18 +162,26 @@ struct pb_path {
 	bool			requeue;
 	bool			needs_ack;
 	bool			up;
+	bool			copying;
+	u32			successor;
 	bool			diverged;
 	bool			unsettled;
 	u32			policy;
 	struct pb_conn		*conn;
 	u64			next_seq;
 	u64			resume_seq;
+	unsigned long		lost;
+	unsigned long		last_used;
 	u64			first_unacked;
 	struct rb_root_cached	tree;
+	struct pb_log		*log;
+	struct pb_peers		*peers;
 	struct list_head	held;
 	struct list_head	retry;
 	struct list_head	sendq;
 	struct list_head	unacked;
+	struct list_head	order;
+	unsigned int		nr_older;
 	unsigned int		nr_active;
 	unsigned int		nr_parked;
 	wait_queue_head_t	idle_wait;
@@ -313,6 +347,65 @@ void pb_path_thaw(struct pb_path *path);
  */
 void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 		    bool equal);
+
+/**
+ * pb_path_abandon() - the device goes: nobody will ack what is still to be acked
+ * @path: the path, without a connection; all bios from above have ended
+ */
+void pb_path_abandon(struct pb_path *path);
+
+/**
+ * pb_path_reject_waiting() - who waits for the activity log is not to begin
+ * @path: the path
+ *
+ * A message of the predecessor ends with BLK_STS_AGAIN.
+ */
+void pb_path_reject_waiting(struct pb_path *path);
+
+/**
+ * pb_path_visit_doubtful() - what may differ from a peer's copy
+ * @path: the path
+ * @fn: called under the lock for each range: writes under way, and parts of
+ *	extents not known to be flushed
+ * @arg: for @fn
+ */
+void pb_path_visit_doubtful(struct pb_path *path,
+			    void (*fn)(void *arg, u64 sector, u64 count),
+			    void *arg);
+
+/**
+ * pb_path_copy_begin() - a state transfer to the next member begins
+ * @path: the path
+ * @slot: of its dirty map
+ *
+ * Return: false if there is no connection.
+ */
+bool pb_path_copy_begin(struct pb_path *path, u32 slot);
+
+/**
+ * pb_path_forward() - a chunk has been read: send it
+ * @path: the path
+ * @req: the chunk; type, flags, bio and iter say what to send
+ * @status: of the read
+ *
+ * Context: process.
+ */
+void pb_path_forward(struct pb_path *path, struct pb_req *req,
+		     blk_status_t status);
+
+/**
+ * pb_path_copy_end() - nothing is dirty any more: wait for acks from here on
+ * @path: the path
+ *
+ * Return: false if something is dirty after all, or the transfer broke off.
+ */
+bool pb_path_copy_end(struct pb_path *path);
+
+/**
+ * pb_path_done_seq() - up to which number is everything done on every leg?
+ * @path: the path
+ */
+u64 pb_path_done_seq(struct pb_path *path);
 
 /**
  * pb_path_set_policy() - wait or fail while there is no connection

@@ -14,6 +14,7 @@
  * Up to 4 it can be called off, and nothing has changed but the connections.
  */
 #include <linux/device-mapper.h>
+#include <linux/sched/mm.h>
 #include <linux/timekeeping.h>
 
 #include "pb-device.h"
@@ -39,6 +40,8 @@ static void describe_self(struct pb_device *pb, struct pb_self *self)
 	self->diverged = READ_ONCE(pb->path.diverged) ||
 			 READ_ONCE(pb->path.unsettled);
 	self->disk_failed = READ_ONCE(pb->disk_failed);
+	self->waits = pb->super.waits_view &&
+		      pb->super.waits_view == pb->super.view.number;
 	self->view = pb->super.view;
 }
 
@@ -94,24 +97,62 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 	*super = pb->super;
 	super->view = *view;
 	super->replica_state = verdict->state;
-	/* From here on there may be writes that a crash would lose. */
+	if (!verdict->confirm)
+		super->waits_view = 0;
 	if (verdict->state == PB_REPLICA_SYNCED)
+		super->data_view = view->number;
+	/* From here on there may be writes that a crash would lose. */
+	if (verdict->state >= PB_REPLICA_SYNCING)
 		super->flags |= PB_DISK_ACTIVE;
 	else
 		super->flags &= ~PB_DISK_ACTIVE;
+	if (verdict->state != PB_REPLICA_SYNCING) {
+		memset(super->sync_source, 0, PB_UUID_LEN);
+		super->sync_view = 0;
+	}
 	if (verdict->forced) {
 		super->forced_view = view->number;
 		super->forced_time = ktime_get_real_seconds();
 	}
 }
 
-/* The metadata failed: nothing may be served, whatever is on the disk. */
+/* Nothing may be served, whatever is on the disk. */
+static void settle_failed(struct pb_device *pb)
+{
+	pb->stopped = true;
+	pb_link_disconnect(pb, NULL, PB_BYE_DISK_FAILED);
+	pb_path_settle(&pb->path, false, false, false);
+	pb_sync_stop(&pb->sync);
+	pb_device_table_event(pb);
+}
+
 static int stop(struct pb_device *pb, char *reason)
 {
-	pb_path_settle(&pb->path, false, false, false);
-	pb_device_table_event(pb);
+	settle_failed(pb);
 	return refuse(reason, -EIO,
 		      "cannot write the superblock; the replica has stopped");
+}
+
+/* The log or a map could not be written. */
+static void fail_metadata(struct pb_device *pb, int error)
+{
+	pb_device_set_role(pb, PB_ROLE_FAILED);
+	DMERR("%s: cannot write the activity log or a dirty map (error %d); the replica has stopped",
+	      pb->super.name, -error);
+	pb_event_emit(&pb->source, PB_EVENT_META_ERROR, pb->super.view.number,
+		      NULL, -error,
+		      "cannot write the activity log or a dirty map; the replica has stopped");
+}
+
+void pb_role_stop(struct pb_device *pb)
+{
+	int error = READ_ONCE(pb->meta_error);
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	if (error && pb->role != PB_ROLE_FAILED)
+		fail_metadata(pb, error);
+	if (pb->role == PB_ROLE_FAILED && !pb->stopped)
+		settle_failed(pb);
 }
 
 static unsigned int synced_members(const struct pb_view *view)
@@ -136,9 +177,13 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	pb_device_set_role(pb, verdict->role);
 	pb_link_set_view(pb);
 	pb_path_settle(&pb->path, serving,
-		       serving && pb_view_needs_ack(view, pb->index),
+		       serving && (pb_view_needs_ack(view, pb->index) ||
+				   pb->super.waits_view == view->number),
 		       verdict->state == PB_REPLICA_SYNCED &&
 		       synced_members(view) > 1);
+	/* What it had to say, if anything, is off the path now. */
+	pb_sync_stop(&pb->sync);
+	pb_durable_kick(pb);
 	DMINFO("%s: view %llu: %s%s%s", pb->super.name, view->number,
 	       serving ? "primary" :
 	       verdict->role == PB_ROLE_BACKUP ? "backup" : "idle",
@@ -165,20 +210,33 @@ static int judge(struct pb_device *pb, const struct pb_view *view, u32 flags,
 static int move(struct pb_device *pb, const struct pb_view *view, u32 flags,
 		struct pb_verdict *verdict, char *reason)
 {
+	u64 epoch = pb->super.log_epoch;
 	struct pb_super super;
+	unsigned int noio;
 	int ret;
 
 	ret = quiesce(pb, verdict, reason);
+	/* Who frees memory may be writing to this very volume. */
+	noio = memalloc_noio_save();
 	/* Once more: a disk may have failed while we waited. */
 	if (!ret)
 		ret = judge(pb, view, flags, verdict, reason);
+	if (!ret) {
+		describe_super(pb, view, verdict, &super);
+		ret = pb_durable_plan(pb, view, verdict, &super);
+		if (ret)
+			refuse(reason, ret, "out of memory for a dirty map");
+	}
+	memalloc_noio_restore(noio);
 	if (ret) {
 		pb_path_thaw(&pb->path);
 		return ret;
 	}
-	describe_super(pb, view, verdict, &super);
-	if (pb_device_store(pb, &super))
+	if (pb_device_store(pb, &super)) {
+		pb_durable_abort(pb);
 		return stop(pb, reason);
+	}
+	pb_durable_commit(pb, epoch);
 	enter(pb, verdict);
 	return 0;
 }

@@ -3,8 +3,12 @@
  * The superblock's format: what makes a copy one that may be believed, and
  * which of two copies counts.
  */
+#include "pb-record.h"
 #include "pb-super.h"
 #include "pb-view.h"
+
+/* Regions are never larger than extents. */
+static_assert(PB_DISK_MAX_REGION_SHIFT <= PB_DISK_MIN_EXTENT_SHIFT);
 
 #define PB_MIB_SECTORS		2048U
 #define PB_INTERNAL_MIN_DEV	(8 * PB_MIB_SECTORS)
@@ -14,20 +18,15 @@
 static_assert(sizeof(struct pb_disk_member) == 64);
 static_assert(sizeof(struct pb_disk_super) == PB_DISK_BLOCK);
 static_assert(PB_DISK_MAX_MEMBERS == PB_MAX_MEMBERS);
+static_assert(sizeof(struct pb_disk_peer) == 64);
+static_assert(PB_DISK_MAX_PEERS + 1 == PB_MAX_MEMBERS);
 static_assert(offsetof(struct pb_disk_super, crc) == 12);
+static_assert(offsetof(struct pb_disk_super, peers) == 736);
 
-/* The field is taken as zero without writing to a block that may be const. */
 static u32 pb_super_crc(const struct pb_disk_super *disk)
 {
-	const size_t before = offsetof(struct pb_disk_super, crc);
-	const size_t after = before + sizeof(disk->crc);
-	const __le32 zero = 0;
-	u32 crc;
-
-	crc = crc32c(~0U, disk, before);
-	crc = crc32c(crc, &zero, sizeof(zero));
-	crc = crc32c(crc, (const u8 *)disk + after, sizeof(*disk) - after);
-	return ~crc;
+	return pb_block_crc(disk, sizeof(*disk),
+			    offsetof(struct pb_disk_super, crc));
 }
 
 static void pb_view_to_disk(const struct pb_view *view,
@@ -68,6 +67,73 @@ static void pb_view_from_disk(const struct pb_disk_super *disk,
 	}
 }
 
+static void pb_geometry_to_disk(const struct pb_super *super,
+				struct pb_disk_super *disk)
+{
+	disk->log_epoch = cpu_to_le64(super->log_epoch);
+	disk->next_epoch = cpu_to_le64(super->next_epoch);
+	disk->log_blocks = cpu_to_le32(super->log_blocks);
+	disk->log_slots = cpu_to_le32(super->log_slots);
+	disk->extent_shift = cpu_to_le32(super->extent_shift);
+	disk->region_shift = cpu_to_le32(super->region_shift);
+	disk->nr_maps = cpu_to_le32(super->nr_maps);
+}
+
+static void pb_geometry_from_disk(const struct pb_disk_super *disk,
+				  struct pb_super *super)
+{
+	super->log_epoch = le64_to_cpu(disk->log_epoch);
+	super->next_epoch = le64_to_cpu(disk->next_epoch);
+	super->log_blocks = le32_to_cpu(disk->log_blocks);
+	super->log_slots = le32_to_cpu(disk->log_slots);
+	super->extent_shift = le32_to_cpu(disk->extent_shift);
+	super->region_shift = le32_to_cpu(disk->region_shift);
+	super->nr_maps = le32_to_cpu(disk->nr_maps);
+}
+
+/* What this replica holds, and what others lack. */
+static void pb_past_to_disk(const struct pb_super *super,
+			    struct pb_disk_super *disk)
+{
+	u32 i;
+
+	disk->data_view = cpu_to_le64(super->data_view);
+	memcpy(disk->sync_source, super->sync_source, PB_UUID_LEN);
+	disk->sync_view = cpu_to_le64(super->sync_view);
+	disk->waits_view = cpu_to_le64(super->waits_view);
+	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
+		const struct pb_super_peer *from = &super->peers[i];
+		struct pb_disk_peer *to = &disk->peers[i];
+
+		memcpy(to->replica, from->replica, PB_UUID_LEN);
+		to->base_view = cpu_to_le64(from->base_view);
+		to->epoch = cpu_to_le64(from->epoch);
+		to->incarnation = cpu_to_le64(from->incarnation);
+		to->flags = cpu_to_le32(from->flags);
+	}
+}
+
+static void pb_past_from_disk(const struct pb_disk_super *disk,
+			      struct pb_super *super)
+{
+	u32 i;
+
+	super->data_view = le64_to_cpu(disk->data_view);
+	memcpy(super->sync_source, disk->sync_source, PB_UUID_LEN);
+	super->sync_view = le64_to_cpu(disk->sync_view);
+	super->waits_view = le64_to_cpu(disk->waits_view);
+	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
+		const struct pb_disk_peer *from = &disk->peers[i];
+		struct pb_super_peer *to = &super->peers[i];
+
+		memcpy(to->replica, from->replica, PB_UUID_LEN);
+		to->base_view = le64_to_cpu(from->base_view);
+		to->epoch = le64_to_cpu(from->epoch);
+		to->incarnation = le64_to_cpu(from->incarnation);
+		to->flags = le32_to_cpu(from->flags);
+	}
+}
+
 void pb_super_pack(const struct pb_super *super, struct pb_disk_super *disk)
 {
 	memset(disk, 0, sizeof(*disk));
@@ -85,11 +151,12 @@ void pb_super_pack(const struct pb_super *super, struct pb_disk_super *disk)
 	pb_view_to_disk(&super->view, disk);
 	disk->forced_view = cpu_to_le64(super->forced_view);
 	disk->forced_time = cpu_to_le64(super->forced_time);
+	pb_geometry_to_disk(super, disk);
+	pb_past_to_disk(super, disk);
 	disk->crc = cpu_to_le32(pb_super_crc(disk));
 }
 
-static void pb_super_from_disk(const struct pb_disk_super *disk,
-			       struct pb_super *super)
+void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super)
 {
 	super->generation = le64_to_cpu(disk->generation);
 	memcpy(super->volume, disk->volume, PB_UUID_LEN);
@@ -103,6 +170,8 @@ static void pb_super_from_disk(const struct pb_disk_super *disk,
 	pb_view_from_disk(disk, &super->view);
 	super->forced_view = le64_to_cpu(disk->forced_view);
 	super->forced_time = le64_to_cpu(disk->forced_time);
+	pb_geometry_from_disk(disk, super);
+	pb_past_from_disk(disk, super);
 }
 
 static int pb_super_identity(const struct pb_super *super, const char **why)
@@ -155,12 +224,165 @@ static int pb_super_status(const struct pb_super *super, const char **why)
 	return 0;
 }
 
+static bool pb_in_range(u32 value, u32 min, u32 max)
+{
+	return value >= min && value <= max;
+}
+
+static int pb_super_log(const struct pb_super *super, const char **why)
+{
+	const char *bad = NULL;
+
+	if (!pb_in_range(super->extent_shift, PB_DISK_MIN_EXTENT_SHIFT,
+			 PB_DISK_MAX_EXTENT_SHIFT))
+		bad = "superblock: impossible extent size";
+	else if ((super->data_sectors - 1) >> super->extent_shift >=
+		 PB_DISK_MAX_EXTENTS)
+		bad = "superblock: the volume has too many extents";
+	else if (!pb_in_range(super->log_slots, PB_DISK_MIN_LOG_SLOTS,
+			      PB_DISK_MAX_LOG_SLOTS))
+		bad = "superblock: impossible number of hot extents";
+	else if (super->log_blocks < pb_record_min_blocks(super->log_slots))
+		bad = "superblock: the activity log is too small for its hot extents";
+	else if (super->log_blocks > PB_DISK_MAX_LOG_BLOCKS)
+		bad = "superblock: the activity log is too large";
+	if (bad)
+		*why = bad;
+	return bad ? -EINVAL : 0;
+}
+
+static int pb_super_maps(const struct pb_super *super, const char **why)
+{
+	const char *bad = NULL;
+
+	if (!pb_in_range(super->region_shift, PB_DISK_MIN_REGION_SHIFT,
+			 PB_DISK_MAX_REGION_SHIFT))
+		bad = "superblock: impossible region size";
+	else if (!pb_in_range(super->nr_maps, 1, PB_DISK_MAX_PEERS))
+		bad = "superblock: impossible number of dirty maps";
+	if (bad)
+		*why = bad;
+	return bad ? -EINVAL : 0;
+}
+
+static bool pb_super_epoch_ok(const struct pb_super *super, u64 epoch)
+{
+	return epoch && epoch < super->next_epoch;
+}
+
+static int pb_super_past(const struct pb_super *super, const char **why)
+{
+	bool syncing = super->replica_state == PB_REPLICA_SYNCING;
+	const char *bad = NULL;
+
+	if (!pb_super_epoch_ok(super, super->log_epoch))
+		bad = "superblock: impossible epoch of the activity log";
+	else if (super->data_view > super->view.number)
+		bad = "superblock: the data is of a view still to come";
+	else if (super->waits_view > super->view.number)
+		bad = "superblock: waits for acks in a view still to come";
+	else if (super->sync_view > super->view.number)
+		bad = "superblock: syncing since a view still to come";
+	else if (syncing && pb_uuid_zero(super->sync_source))
+		bad = "superblock: syncing from nobody";
+	else if (!syncing && !pb_uuid_zero(super->sync_source))
+		bad = "superblock: a source to sync from in another state";
+	else if (syncing != !!super->sync_view)
+		bad = "superblock: the view in which syncing began does not fit";
+	else if (!memcmp(super->sync_source, super->replica, PB_UUID_LEN))
+		bad = "superblock: syncing from itself";
+	if (bad)
+		*why = bad;
+	return bad ? -EINVAL : 0;
+}
+
+static int pb_super_peer(const struct pb_super *super, u32 index,
+			 const char **why)
+{
+	const struct pb_super_peer *peer = &super->peers[index];
+	u32 i;
+
+	if (index >= super->nr_maps) {
+		*why = "superblock: a peer without a dirty map";
+		return -EINVAL;
+	}
+	for (i = 0; i < index; i++) {
+		if (!memcmp(peer->replica, super->peers[i].replica,
+			    PB_UUID_LEN)) {
+			*why = "superblock: a peer is there twice";
+			return -EINVAL;
+		}
+	}
+	if (!memcmp(peer->replica, super->replica, PB_UUID_LEN)) {
+		*why = "superblock: the replica is its own peer";
+		return -EINVAL;
+	}
+	if (peer->base_view > super->view.number) {
+		*why = "superblock: a peer left in a view still to come";
+		return -EINVAL;
+	}
+	if (peer->flags & ~PB_DISK_PEER_FLAGS) {
+		*why = "superblock: unknown flag of a peer";
+		return -EINVAL;
+	}
+	if (!pb_super_epoch_ok(super, peer->epoch)) {
+		*why = "superblock: impossible epoch of a peer's dirty map";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int pb_super_peers(const struct pb_disk_super *disk,
+			  const struct pb_super *super, const char **why)
+{
+	u32 i;
+	int ret;
+
+	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
+		const struct pb_disk_peer *peer = &disk->peers[i];
+
+		if (!pb_all_zero(peer->reserved, sizeof(peer->reserved))) {
+			*why = "superblock: reserved bytes of a peer are not zero";
+			return -EINVAL;
+		}
+		if (pb_all_zero(peer, sizeof(*peer)))
+			continue;
+		if (pb_uuid_zero(peer->replica)) {
+			*why = "superblock: an unused peer is not zero";
+			return -EINVAL;
+		}
+		ret = pb_super_peer(super, i, why);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int pb_super_check(const struct pb_disk_super *disk,
+			  const struct pb_super *super, const char **why)
+{
+	int ret;
+
+	ret = pb_super_identity(super, why);
+	if (!ret)
+		ret = pb_super_geometry(super, why);
+	if (!ret)
+		ret = pb_super_status(super, why);
+	if (!ret)
+		ret = pb_super_log(super, why);
+	if (!ret)
+		ret = pb_super_maps(super, why);
+	if (!ret)
+		ret = pb_super_past(super, why);
+	if (!ret)
+		ret = pb_super_peers(disk, super, why);
+	return ret;
+}
+
 /* @super is filled even on failure; nobody but the caller's caller may see it. */
 static int pb_super_read(const struct pb_disk_super *disk,
 			 struct pb_super *super, const char **why)
 {
-	int ret;
-
 	if (le64_to_cpu(disk->magic) != PB_DISK_MAGIC) {
 		*why = "no superblock of dm-pb";
 		return -ENODATA;
@@ -173,17 +395,13 @@ static int pb_super_read(const struct pb_disk_super *disk,
 		*why = "superblock: unknown version, this code knows version 1";
 		return -EPROTONOSUPPORT;
 	}
-	if (!pb_all_zero(disk->reserved, sizeof(disk->reserved))) {
+	if (!pb_all_zero(disk->reserved, sizeof(disk->reserved)) ||
+	    disk->reserved0) {
 		*why = "superblock: reserved bytes are not zero";
 		return -EINVAL;
 	}
-	pb_super_from_disk(disk, super);
-	ret = pb_super_identity(super, why);
-	if (!ret)
-		ret = pb_super_geometry(super, why);
-	if (!ret)
-		ret = pb_super_status(super, why);
-	return ret;
+	pb_super_decode(disk, super);
+	return pb_super_check(disk, super, why);
 }
 
 int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
@@ -195,6 +413,24 @@ int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
 	if (!ret)
 		*super = tmp;
 	return ret;
+}
+
+int pb_super_defaults(struct pb_super *super, const char **why)
+{
+	int ret;
+
+	if (!super->log_slots)
+		super->log_slots = PB_DISK_DEF_LOG_SLOTS;
+	if (!super->log_blocks)
+		super->log_blocks = pb_record_ring_blocks(super->log_slots);
+	if (!super->extent_shift)
+		super->extent_shift = PB_DISK_DEF_EXTENT_SHIFT;
+	if (!super->region_shift)
+		super->region_shift = PB_DISK_DEF_REGION_SHIFT;
+	if (!super->nr_maps)
+		super->nr_maps = PB_DISK_DEF_MAPS;
+	ret = pb_super_log(super, why);
+	return ret ? ret : pb_super_maps(super, why);
 }
 
 static int pb_super_higher(const struct pb_disk_super disk[PB_DISK_SLOTS],
@@ -262,7 +498,7 @@ int pb_super_pick(const struct pb_disk_super disk[PB_DISK_SLOTS],
 		err[i] = pb_super_read(&disk[i], &tmp, &reason[i]);
 	ret = pb_super_decide(disk, err, why, reason);
 	if (ret >= 0)
-		pb_super_from_disk(&disk[ret], super);
+		pb_super_decode(&disk[ret], super);
 	return ret;
 }
 
@@ -285,4 +521,14 @@ u64 pb_disk_internal_start(u64 dev_sectors)
 	if (dev_sectors < PB_INTERNAL_MIN_DEV)
 		return 0;
 	return start & ~(u64)(PB_MIB_SECTORS - 1);
+}
+
+u64 pb_incarnation_next(u64 old, u16 random)
+{
+	return ((old >> 16) + 1) << 16 | random;
+}
+
+bool pb_incarnation_older(u64 now, u64 seen)
+{
+	return now != seen && now >> 16 <= seen >> 16;
 }

@@ -11,6 +11,17 @@
 #include "pb-pure.h"
 
 /**
+ * struct pb_super_peer - a tracked peer; see struct pb_disk_peer
+ */
+struct pb_super_peer {
+	u8		replica[PB_UUID_LEN];
+	u64		base_view;
+	u64		epoch;
+	u64		incarnation;
+	u32		flags;
+};
+
+/**
  * struct pb_super - the superblock in host order; see struct pb_disk_super
  */
 struct pb_super {
@@ -26,6 +37,18 @@ struct pb_super {
 	struct pb_view	view;
 	u64		forced_view;
 	u64		forced_time;
+	u64		log_epoch;
+	u64		next_epoch;
+	u32		log_blocks;
+	u32		log_slots;
+	u32		extent_shift;
+	u32		region_shift;
+	u32		nr_maps;
+	u64		data_view;
+	u8		sync_source[PB_UUID_LEN];
+	u64		sync_view;
+	u64		waits_view;
+	struct pb_super_peer	peers[PB_DISK_MAX_PEERS];
 };
 
 /**
@@ -34,6 +57,13 @@ struct pb_super {
  * @disk: filled, crc included, padding zero
  */
 void pb_super_pack(const struct pb_super *super, struct pb_disk_super *disk);
+
+/**
+ * pb_super_decode() - bring a copy into host order, unchecked
+ * @disk: 4096 bytes from the disk, hostile
+ * @super: filled: nothing in it may be relied on, but shown to a person
+ */
+void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
 
 /**
  * pb_super_unpack() - check one copy and bring it into host order
@@ -46,11 +76,34 @@ void pb_super_pack(const struct pb_super *super, struct pb_disk_super *disk);
  * -EINVAL (a field with an impossible value: zero UUID, generation,
  * incarnation or size, name that pb_name_valid() refuses, block size not a
  * power of two from 512 to 4096, size not a multiple of it, unknown flag or
- * state, unsound view, members without a view, non-zero reserved).  The first
- * that applies, in this order.
+ * state, unsound view, members without a view, non-zero reserved, and what is
+ * listed below).  The first that applies, in this order.
+ *
+ * Of the log and the maps: sizes and numbers in their ranges (PB_DISK_MIN_*,
+ * PB_DISK_MAX_*); not more than
+ * PB_DISK_MAX_EXTENTS extents; as many blocks as pb_record_min_blocks() wants
+ * for the slots.  Epochs not zero and below next_epoch.
+ *
+ * Of the past: data_view, sync_view, waits_view and each base_view not above
+ * the current view; sync_source and sync_view set in state syncing and only
+ * there, the source another replica.
+ *
+ * Of the peers: used only below nr_maps, all zero otherwise, none twice, this
+ * replica not among them, no unknown flag.
  */
 int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
 		    const char **why);
+
+/**
+ * pb_super_defaults() - choose the geometry of log and maps for a new replica
+ * @super: what is zero of its log_blocks, log_slots, extent_shift,
+ *	region_shift and nr_maps is set to the default; its data_sectors are
+ *	set
+ * @why: set to a constant line on failure
+ *
+ * Return: 0, -EINVAL (a value that pb_super_unpack() would refuse).
+ */
+int pb_super_defaults(struct pb_super *super, const char **why);
 
 /**
  * pb_super_pick() - choose between the two copies
@@ -70,6 +123,26 @@ int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
  */
 int pb_super_pick(const struct pb_disk_super disk[PB_DISK_SLOTS],
 		  struct pb_super *super, const char **why);
+
+/**
+ * pb_incarnation_next() - the incarnation of a new set-up
+ * @old: of the one before
+ * @random: anything
+ *
+ * A count in the upper 48 bits, something random in the lower 16: so two lives
+ * that began from the same disk, one of them from a copy of it, differ.
+ */
+u64 pb_incarnation_next(u64 old, u16 random);
+
+/**
+ * pb_incarnation_older() - is a life not one that came after another?
+ * @now: of a replica
+ * @seen: the latest that was seen of it, 0 if none
+ *
+ * Return: true if it is neither the same life nor a later one: the disk is an
+ * older image.
+ */
+bool pb_incarnation_older(u64 now, u64 seen);
 
 /**
  * pb_disk_internal_sectors() - size of a metadata area at the end of a device

@@ -14,6 +14,10 @@
  *			the volume's data and equals the others
  *   replica UUID	with format; else one is made
  *   block_size N	with format: logical block size in bytes, 512 to 4096
+ *   extent_size N	with format: bytes of an extent of the activity log
+ *   hot_extents N	with format: extents hot at once
+ *   region_size N	with format: bytes that a bit of a dirty map stands for
+ *   maps N		with format: dirty maps there is room for
  *
  * <start> must be 0.  "-" puts the metadata at the end of the data device.
  *
@@ -32,7 +36,7 @@
 #include "pb-device.h"
 #include "pb-target.h"
 
-#define MAX_WORDS	8
+#define MAX_WORDS	16
 
 /**
  * struct pb_target - one table's use of a replica
@@ -114,16 +118,54 @@ static int parse_format(struct dm_target *ti, const char *arg,
 	return -EINVAL;
 }
 
-static int parse_block_size(struct dm_target *ti, const char *arg,
-			    struct pb_params *params)
+static int parse_u32(struct dm_target *ti, const char *arg, u32 min, u32 max,
+		     u32 *out, char *error)
 {
-	if (kstrtou32(arg, 10, &params->block_size) ||
-	    params->block_size < 512 || params->block_size > 4096 ||
-	    !is_power_of_2(params->block_size)) {
-		ti->error = "block_size must be 512, 1024, 2048 or 4096";
-		return -EINVAL;
+	if (!kstrtou32(arg, 10, out) && *out >= min && *out <= max)
+		return 0;
+	ti->error = error;
+	return -EINVAL;
+}
+
+/* A power of two, in bytes; the bounds are log2 of sectors. */
+static int parse_size(struct dm_target *ti, const char *arg, u32 min, u32 max,
+		      u32 *out, char *error)
+{
+	int ret = parse_u32(ti, arg, SECTOR_SIZE << min, SECTOR_SIZE << max,
+			    out, error);
+
+	if (!ret && !is_power_of_2(*out)) {
+		ti->error = error;
+		ret = -EINVAL;
 	}
-	return 0;
+	return ret;
+}
+
+static int parse_geometry(struct dm_target *ti, const char *name,
+			  const char *value, struct pb_params *params)
+{
+	if (!strcmp(name, "block_size"))
+		return parse_size(ti, value, 0, 3, &params->block_size,
+				  "block_size must be 512, 1024, 2048 or 4096");
+	if (!strcmp(name, "extent_size"))
+		return parse_size(ti, value, PB_DISK_MIN_EXTENT_SHIFT,
+				  PB_DISK_MAX_EXTENT_SHIFT,
+				  &params->extent_size,
+				  "extent_size must be a power of two from 1048576 to 67108864");
+	if (!strcmp(name, "hot_extents"))
+		return parse_u32(ti, value, PB_DISK_MIN_LOG_SLOTS,
+				 PB_DISK_MAX_LOG_SLOTS, &params->hot_extents,
+				 "hot_extents must be from 64 to 65536");
+	if (!strcmp(name, "region_size"))
+		return parse_size(ti, value, PB_DISK_MIN_REGION_SHIFT,
+				  PB_DISK_MAX_REGION_SHIFT,
+				  &params->region_size,
+				  "region_size must be a power of two from 4096 to 4194304");
+	if (!strcmp(name, "maps"))
+		return parse_u32(ti, value, 1, PB_DISK_MAX_PEERS,
+				 &params->maps, "maps must be from 1 to 7");
+	ti->error = "unknown option";
+	return -EINVAL;
 }
 
 static int parse_option(struct dm_target *ti, const char *name,
@@ -136,17 +178,21 @@ static int parse_option(struct dm_target *ti, const char *name,
 	if (!strcmp(name, "replica"))
 		return parse_uuid(ti, value, params->replica,
 				  "replica must be a UUID");
-	if (!strcmp(name, "block_size"))
-		return parse_block_size(ti, value, params);
-	ti->error = "unknown option";
-	return -EINVAL;
+	return parse_geometry(ti, name, value, params);
+}
+
+static bool needs_format(const struct pb_params *params)
+{
+	return *params->name || !pb_uuid_zero(params->replica) ||
+	       params->block_size || params->extent_size ||
+	       params->hot_extents || params->region_size || params->maps;
 }
 
 static int parse_options(struct dm_target *ti, struct dm_arg_set *as,
 			 struct pb_params *params)
 {
 	static const struct dm_arg args[] = {
-		{0, MAX_WORDS, "the number of optional words must be 0 to 8"},
+		{0, MAX_WORDS, "the number of optional words must be 0 to 16"},
 	};
 	const char *name, *value;
 	unsigned int words;
@@ -167,9 +213,8 @@ static int parse_options(struct dm_target *ti, struct dm_arg_set *as,
 		if (ret)
 			return ret;
 	}
-	if (!params->format && (params->block_size || *params->name ||
-				!pb_uuid_zero(params->replica))) {
-		ti->error = "name, replica and block_size go with format";
+	if (!params->format && needs_format(params)) {
+		ti->error = "name, replica and all sizes and numbers go with format";
 		return -EINVAL;
 	}
 	return 0;

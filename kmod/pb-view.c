@@ -204,7 +204,8 @@ static int pb_view_confirm(const struct pb_self *self,
 			*why = "the view calls this replica synced and it is not";
 			return -EUCLEAN;
 		}
-		if (self->crashed && pb_view_other_synced(view, index)) {
+		if (self->crashed &&
+		    (self->waits || pb_view_other_synced(view, index))) {
 			*why = "this replica crashed in this view and may differ from its peer";
 			return -EUCLEAN;
 		}
@@ -222,10 +223,32 @@ static bool pb_was_synced_before(const struct pb_self *self,
 {
 	if (self->view.number != view->number - 1)
 		return false;
-	if (!self->view.number)
+	/* An unsynced member's state becomes synced only by being copied to. */
+	return !self->view.number ||
+	       pb_view_index(&self->view, self->replica) != PB_NO_MEMBER;
+}
+
+/* Does a primary know that another member holds every acknowledged write? */
+static bool pb_knows_synced(const struct pb_self *self, const u8 *replica)
+{
+	u8 index = pb_view_index(&self->view, replica);
+
+	return index != PB_NO_MEMBER &&
+	       (pb_member_synced(&self->view, index) ||
+		(self->waits && index == 1));
+}
+
+static bool pb_knows_all(const struct pb_self *self, const struct pb_view *view)
+{
+	u32 i;
+
+	if (!self->view.number || pb_view_index(&self->view, self->replica))
 		return true;
-	return pb_member_synced(&self->view,
-				pb_view_index(&self->view, self->replica));
+	for (i = 0; i < view->nr_members; i++)
+		if (pb_member_synced(view, i) &&
+		    !pb_knows_synced(self, view->members[i].replica))
+			return false;
+	return true;
 }
 
 /* Rule 6: may it stand in the view as one that holds every acked write? */
@@ -242,6 +265,10 @@ static int pb_view_may_be_synced(const struct pb_self *self,
 	if (!pb_was_synced_before(self, view)) {
 		*why = "this replica was not a synced member of the view before";
 		return -EPERM;
+	}
+	if (!pb_knows_all(self, view)) {
+		*why = "nobody has brought another synced member up to date";
+		return -EUCLEAN;
 	}
 	if (self->crashed && beside) {
 		*why = "this replica crashed and may differ from another synced member";

@@ -20,6 +20,8 @@
  *	settled what was lost
  * @diverged: it failed writes that its own disk may hold and the backup lacks
  * @disk_failed: its data device failed a write
+ * @waits: as the primary it waits for the acks of a successor that its view
+ *	does not list as synced, but that has been brought up to date
  * @view: the view that its superblock has; number 0 if none
  */
 struct pb_self {
@@ -29,6 +31,7 @@ struct pb_self {
 	bool		crashed;
 	bool		diverged;
 	bool		disk_failed;
+	bool		waits;
 	struct pb_view	view;
 };
 
@@ -85,9 +88,9 @@ int pb_view_valid(const struct pb_view *view, const char **why);
  * 2. Same number: other content is -EEXIST; the same content confirms the view
  *    after a set-up (or changes nothing if it is confirmed already), unless
  *    this replica is listed as synced and either its state is not synced, or
- *    it crashed and there is another synced member (as a primary its copy and
- *    its peer's may differ, as a backup what it acked and had not flushed is
- *    gone): -EUCLEAN.
+ *    it crashed and there is another synced member, or it waits for one (as a
+ *    primary its copy and its peer's may differ, as a backup what it acked and
+ *    had not flushed is gone): -EUCLEAN.
  *    A sole synced member confirms also after a crash, and so does a replica
  *    that is not listed as synced: nobody relies on its copy.  Rules 4 and 5
  *    hold for the state, which changes only if the superblock contradicted
@@ -96,10 +99,13 @@ int pb_view_valid(const struct pb_view *view, const char **why);
  * 4. Not among the members: idle; a synced or syncing state becomes stale.
  * 5. Listed without PB_MEMBER_SYNCED: backup; a synced state becomes stale.
  * 6. Listed as synced (the primary always is): this replica's state must be
- *    synced, else -EUCLEAN; it must have been a synced member of the view
- *    before, that is, the number of its own view is @view->number - 1 and that
- *    view lists it as synced, or it has no view yet and @view->number is 1,
- *    else -EPERM; no other member may be listed as synced if this replica
+ *    synced, else -EUCLEAN; it must have been a member of the view before,
+ *    that is, the number of its own view is @view->number - 1 and that view has
+ *    it (its state says that it was synced in it from the start, or has been
+ *    brought up to date), or it has no view yet and @view->number is 1, else
+ *    -EPERM; if it was the primary of the view before, another member may be
+ *    listed as synced only if it was listed so before or is the one that this
+ *    replica waits for, else -EUCLEAN; no other member may be listed as synced if this replica
  *    crashed or diverged (the two copies may differ and nobody would know),
  *    else -EUCLEAN; its disk must not have failed, else -EUCLEAN.
  *    So a replica that crashed may be primary, as the only synced member: what

@@ -21,8 +21,11 @@
 
 /* Largest payload of a write: what one bio of 256 pages can carry. */
 #define PB_WIRE_MAX_DATA	(1U << 20)
-/* Largest range of one write-zeroes message, in sectors (128 MiB). */
-#define PB_WIRE_MAX_ZEROES	(1U << 18)
+/*
+ * Largest range of one write-zeroes message, in sectors (32 MiB): it must fit
+ * into the smallest activity log twice.
+ */
+#define PB_WIRE_MAX_ZEROES	(1U << 16)
 
 /**
  * enum pb_wire_type - what a message is
@@ -33,6 +36,12 @@
  * @PB_WIRE_FLUSH: downstream: flush the disk; covers all that was acked
  * @PB_WIRE_ZEROES: downstream: zero @count sectors from @sector
  * @PB_WIRE_ACK: upstream: @count messages from @seq on are done
+ * @PB_WIRE_SYNC_BEGIN: downstream: state transfer is to begin: say with marks
+ *	what of your data may differ; the ack follows the last mark
+ * @PB_WIRE_SYNC_GO: downstream: what you marked is durable here; from here on
+ *	you are being brought up to date, and your disk must say so
+ * @PB_WIRE_SYNC_DONE: downstream: you hold every acknowledged write
+ * @PB_WIRE_MARK: upstream: this range may differ from what you have
  */
 enum pb_wire_type {
 	PB_WIRE_HELLO		= 1,
@@ -42,11 +51,16 @@ enum pb_wire_type {
 	PB_WIRE_FLUSH		= 5,
 	PB_WIRE_ZEROES		= 6,
 	PB_WIRE_ACK		= 7,
+	PB_WIRE_SYNC_BEGIN	= 8,
+	PB_WIRE_SYNC_GO		= 9,
+	PB_WIRE_SYNC_DONE	= 10,
+	PB_WIRE_MARK		= 11,
 };
 
 /* Flags of a message. */
 #define PB_WIRE_FUA		0x01	/* write, zeroes: durable before the ack */
 #define PB_WIRE_NOUNMAP		0x02	/* zeroes: keep the blocks allocated */
+#define PB_WIRE_COPY		0x04	/* write, zeroes: part of a state transfer */
 
 /**
  * struct pb_wire_hdr - head of every message
@@ -57,8 +71,9 @@ enum pb_wire_type {
  * @reserved: zero
  * @view: number of the view that the message belongs to
  * @seq: write, flush, zeroes: consecutive from 1 in a stream; ack: first acked
- * @sector: write, zeroes: where, in sectors of 512 bytes
- * @count: write, zeroes: sectors; ack: messages acked
+ * @sector: write, zeroes, mark: where, in sectors of 512 bytes; flush,
+ *	keepalive: all messages up to this number are done here as well
+ * @count: write, zeroes, mark: sectors; ack: messages acked
  * @data_len: bytes that follow this header
  * @stamp: the sender's boot time in ns when it sent this
  * @echo: the latest @stamp the sender has seen from its peer, 0 if none
@@ -105,6 +120,12 @@ struct pb_wire_hdr {
  * @io_opt: size of I/O that suits it best, bytes; 0 if it does not say
  * @discard_granularity: that it can deallocate, bytes; 0 if it does not say
  * @max_zeroes: sectors it can zero without being sent them; 0 for none
+ * @replica_state: enum pb_replica_state of the sender
+ * @data_view: last view in which it held every acknowledged write, 0 if none
+ * @sync_view: state syncing: the view in which the state transfer began
+ * @sync_source: state syncing: from whom
+ * @marks: enum pb_marks: what its activity log says of the time before it was
+ *	set up
  * @reserved: zero
  * @crc: crc32c of all before it
  */
@@ -128,8 +149,25 @@ struct pb_wire_hello {
 	__le32	io_opt;
 	__le32	discard_granularity;
 	__le32	max_zeroes;
-	__u8	reserved[64];
+	__le32	replica_state;
+	__le64	data_view;
+	__le64	sync_view;
+	__u8	sync_source[16];
+	__le32	marks;
+	__u8	reserved[24];
 	__le32	crc;
+};
+
+/**
+ * enum pb_marks - what a replica knows of its data to be doubtful
+ * @PB_MARKS_NONE: nothing
+ * @PB_MARKS_SOME: some extents; it can name them
+ * @PB_MARKS_ALL: its activity log is lost: everything
+ */
+enum pb_marks {
+	PB_MARKS_NONE	= 0,
+	PB_MARKS_SOME	= 1,
+	PB_MARKS_ALL	= 2,
 };
 
 /**

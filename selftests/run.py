@@ -179,12 +179,14 @@ def unit_jobs():
     """What needs no machine of its own: pure logic, fuzzing, the command line, style."""
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "unit"), "all"], check=True)
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
-            for name in ("test_codec", "test_view", "test_super")]
+            for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
+                         "test_map")]
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
     if LONG:
-        jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=600))
+        jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=1200))
+    jobs.append(Job("rig/test_vdisk", [os.path.join(HERE, "rig", "test_vdisk.py")]))
     jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=400))
     jobs.append(Job("style", [os.path.join(TOP, "scripts", "check.sh"), "6.1", "6.12"], limit=600))
     jobs.append(Job("dkms", [os.path.join(HERE, "dkms", "test_dkms.sh")], limit=900))
@@ -220,7 +222,7 @@ def multi_jobs(label, kernel, env):
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
-                        limit=900 if label == "debug" else 400,
+                        limit=900 if label == "debug" or name == "test_kill" else 400,
                         env={**env, "KVER": kernel,
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
     return jobs
@@ -231,7 +233,7 @@ def mutate_jobs(series, kernel, env):
     return [Job(f"{series}/vm/mutate", [os.path.join(HERE, "vm", "mutate.sh")], cores=2, limit=600,
                 env={**env, "KERNEL": kernel, "BUILD": os.path.join(BUILD, "mutate")}),
             Job(f"{series}/multi/mutate", [sys.executable, os.path.join(HERE, "multi", "mutate.py")],
-                cores=2, limit=600, env={**env, "KVER": kernel})]
+                cores=2, limit=900, env={**env, "KVER": kernel})]
 
 
 def stock_kernel(series):

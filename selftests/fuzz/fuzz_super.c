@@ -4,6 +4,8 @@
  * bits, then both copies, as much of them as there is.
  */
 #include "fuzz.h"
+#include "pb-layout.h"
+#include "pb-record.h"
 #include "pb-super.h"
 #include "pb-view.h"
 
@@ -21,6 +23,26 @@ static u32 super_crc(const struct pb_disk_super *disk)
 	return ~crc32c(crc, (const u8 *)disk + 16, sizeof(*disk) - 16);
 }
 
+static void check_logs(const struct pb_super *super)
+{
+	const char *why;
+	u32 i;
+
+	MUST(super->log_blocks >= pb_record_min_blocks(super->log_slots));
+	MUST(super->log_blocks <= PB_DISK_MAX_LOG_BLOCKS);
+	MUST(super->region_shift <= super->extent_shift);
+	MUST(super->log_epoch && super->log_epoch < super->next_epoch);
+	MUST((super->replica_state == PB_REPLICA_SYNCING) ==
+	     !pb_uuid_zero(super->sync_source));
+	for (i = super->nr_maps; i < PB_DISK_MAX_PEERS; i++)
+		MUST(pb_uuid_zero(super->peers[i].replica));
+	MUST(pb_layout_extents(super));
+	MUST(pb_layout_maps_start(super) < pb_layout_sectors(super));
+	MUST(!pb_layout_fits(super, pb_layout_sectors(super), &why));
+	MUST(pb_layout_max_data(super, pb_layout_sectors(super)) >=
+	     super->data_sectors);
+}
+
 static void check_super(const struct pb_disk_super *disk,
 			const struct pb_super *super)
 {
@@ -33,6 +55,7 @@ static void check_super(const struct pb_disk_super *disk,
 	MUST(super->data_sectors && super->generation && super->incarnation);
 	MUST(super->block_size >= 512 && super->block_size <= 4096);
 	MUST(super->replica_state <= PB_REPLICA_SYNCED);
+	check_logs(super);
 	if (super->view.number)
 		MUST(!pb_view_valid(&super->view, &why));
 	else
@@ -103,7 +126,32 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 #ifdef PB_STANDALONE
 
 /* Where the fields are; the rest is reserved and alike. */
-#define FIELDS_END	656
+#define FIELDS_END	offsetof(struct pb_disk_super, reserved)
+
+static void valid_logs(struct pb_super *super)
+{
+	const char *why;
+	u32 i;
+
+	super->log_slots = 64 + rnd() % 65473;
+	super->extent_shift = 11 + rnd() % 7;
+	super->region_shift = 3 + rnd() % 9;
+	super->nr_maps = 1 + rnd() % 7;
+	MUST(!pb_super_defaults(super, &why));
+	super->log_epoch = 1 + rnd() % 9;
+	super->next_epoch = 10 + rnd() % 9;
+	super->data_view = super->view.number;
+	if (super->replica_state == PB_REPLICA_SYNCING && super->view.number) {
+		super->sync_source[0] = 1;
+		super->sync_view = 1;
+	}
+	for (i = rnd() % 7; i < super->nr_maps; i += 1 + rnd() % 3) {
+		super->peers[i].replica[0] = 3 + i;
+		super->peers[i].epoch = 1 + rnd() % 9;
+		super->peers[i].base_view = rnd() % (super->view.number + 1);
+		super->peers[i].flags = rnd() & 1;
+	}
+}
 
 static void valid_super(struct pb_disk_super *disk)
 {
@@ -126,6 +174,7 @@ static void valid_super(struct pb_disk_super *disk)
 		memcpy(super.view.members[nr].name, "node", 5);
 		super.view.members[nr].flags = nr ? rnd() & 1 : 1;
 	}
+	valid_logs(&super);
 	pb_super_pack(&super, disk);
 }
 

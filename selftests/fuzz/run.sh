@@ -5,10 +5,10 @@
 cd "$(dirname "$0")" || exit 1
 mkdir -p build
 echo "TAP version 13"
-echo "1..2"
+echo "1..4"
 status=0
 n=0
-for target in fuzz_codec fuzz_super; do
+for target in fuzz_codec fuzz_super fuzz_record fuzz_map; do
 	n=$((n + 1))
 	if make -s "run-$target" >"build/$target.log" 2>&1; then
 		echo "ok $n - $target: $(tail -n 1 "build/$target.log")"

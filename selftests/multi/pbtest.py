@@ -139,7 +139,7 @@ class Node:
         self._files = {}
         self._events.clear()
         self._pending = b""
-        self.vm.run(f"modprobe -a dm-mod libcrc32c; insmod {shlex.quote(self.guest_path(self.pair.ko))}")
+        self.vm.run(f"modprobe -a dm-mod libcrc32c lru_cache; insmod {shlex.quote(self.guest_path(self.pair.ko))}")
         self._watcher = self.vm.spawn(f"exec {self._pbctl()} events --json", on_output=self._take_events)
         # The stream begins at the opening; whoever acts before that misses its event.
         self.vm.wait_until("for p in $(pidof pbctl); do ls -l /proc/$p/fd; done | grep -q dm-pb-control")
@@ -452,11 +452,11 @@ class Pair:
             node.take_down()
             node.vm.run("blkdiscard -z -f /dev/disk-data && blkdiscard -z -f /dev/disk-meta")
 
-    def new_volume(self, link=True):
-        """A new volume on blank disks in view 1, the first node primary, linked."""
+    def new_volume(self, link=True, extra=()):
+        """A new volume on blank disks in view 1, the first node primary, linked; EXTRA is for 'pbctl create'."""
         self.volume = str(uuid.uuid4())
         for node in self.nodes:
-            node.create(self.volume)
+            node.create(self.volume, extra=extra)
         self.set_view(1, *self.nodes)
         if link:
             self.link()
@@ -489,6 +489,21 @@ class Pair:
     def writer(self, node, **options):
         """Start writer.c on the volume of a node."""
         return Writer(node, **options)
+
+    def wait_synced(self, primary, still=60):
+        """Wait for the end of a state transfer; it may take any time, but must not stand still."""
+        seen, deadline = None, 0
+        while True:
+            transfer = primary.status()["transfer"]
+            if transfer["state"] == "synced":
+                return
+            now = (transfer["state"], transfer["left_bytes"])
+            if now != seen:
+                seen, deadline = now, time.monotonic() + still * SLOW
+            if time.monotonic() > deadline:
+                details = "\n".join(f"{node.name}: {node.pbctl('status', VOLUME, '-v').out}" for node in self.nodes)
+                raise Failure(f"the state transfer stands still for {still} s: {transfer}\n{details}")
+            time.sleep(0.1)
 
     def wait_quiet(self, timeout=30):
         """Wait until nothing is under way on any node that runs."""

@@ -2,23 +2,22 @@
 """Disk images of a machine, and what a power cut does to them.
 
 An image is a sparse raw file. Killing QEMU loses nothing that the guest saw
-completed, flushed or not, so a disk may ask for a volatile cache: then QEMU's
-blklogwrites driver logs every write and flush, and after a power cut the image
-is made again from a copy taken at boot and the log up to the last flush.
+completed, flushed or not, so a disk may ask for a volatile cache: then QEMU
+reaches it through the server of vdisk.py, which can lose power.
 """
 
 import dataclasses
+import json
 import os
-import random
 import re
-import struct
-import subprocess
+import socket
+import sys
 
 from .errors import RigError
+from .procs import spawn
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-LOG_MAGIC = 0x6a736677736872
-FLUSH, FUA, DISCARD = 1, 2, 4
+VDISK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "vdisk.py")
 
 
 def parse_size(text):
@@ -50,97 +49,75 @@ class Disk:
         return disk
 
 
+class Server:
+    """The server of a volatile disk; it lives as long as the disk, across boots."""
+
+    def __init__(self, path, sock_path):
+        """PATH is a blank image; SOCK_PATH is where QEMU finds the disk."""
+        with open(path + ".durable", "wb") as f:
+            f.truncate(os.path.getsize(path))
+        self._orders, theirs = socket.socketpair()
+        listener = socket.socket(socket.AF_UNIX)
+        with theirs, listener:
+            listener.bind(sock_path)
+            listener.listen(4)
+            fds = (listener.fileno(), theirs.fileno())
+            self._proc = spawn([sys.executable, "-I", VDISK, *map(str, fds), path], pass_fds=fds)
+
+    def cut(self, keep, torn, seed):
+        """Lose power, once QEMU has gone; {'kept': N, 'torn': N, 'dropped': N}."""
+        order = {"keep": keep, "torn": torn, "seed": seed}
+        self._orders.sendall(json.dumps(order).encode() + b"\n")
+        answer = self._orders.recv(4096)
+        if not answer:
+            raise RigError("the server of a volatile disk has died")
+        return json.loads(answer)
+
+    def close(self):
+        """End it; any number of times."""
+        self._orders.close()
+        self._proc.kill()
+        self._proc.wait()
+
+
 class Image:
     """One machine's file for one disk."""
 
-    def __init__(self, disk, path):
+    def __init__(self, disk, path, sock_path):
         self.disk = disk
         self.path = path
-        self.log = path + ".log"
-        self.base = path + ".base"
+        self._sock_path = sock_path
+        self._server = None
         with open(path, "wb") as f:
             f.truncate(parse_size(disk.size))
+
+    @property
+    def durable_path(self):
+        """The file that has what a power cut would leave if no unflushed write survived."""
+        return self.path + ".durable" if self.disk.volatile else self.path
 
     def qemu_args(self):
         """QEMU arguments; to be called at each boot."""
         d = self.disk
-        node = f"disk-{d.name}"
-        image = (f"driver=raw,node-name={node},discard=unmap,detect-zeroes=off,"
-                 f"file.driver=file,file.filename={_esc(self.path)},file.discard=unmap")
-        args = ["-object", f"iothread,id=io-{d.name}", "-blockdev", image]
+        image = f"node-name=disk-{d.name},discard=unmap,detect-zeroes=off,"
         if d.volatile:
-            self._begin_log()
-            args += ["-blockdev", f"driver=file,node-name=log-{d.name},filename={_esc(self.log)}",
-                     "-blockdev", f"driver=blklogwrites,node-name=vol-{d.name},file={node},"
-                                  f"log=log-{d.name},log-sector-size={d.block}"]
-            node = f"vol-{d.name}"
-        return args + ["-device", f"virtio-blk-pci,drive={node},serial={d.name},iothread=io-{d.name},"
-                                  f"logical_block_size={d.block},physical_block_size={max(d.block, 4096)},"
-                                  f"write-cache=on"]
+            if not self._server:
+                self._server = Server(self.path, self._sock_path)
+            image += f"driver=nbd,server.type=unix,server.path={_esc(self._sock_path)}"
+        else:
+            image += f"driver=raw,file.driver=file,file.filename={_esc(self.path)},file.discard=unmap"
+        return ["-object", f"iothread,id=io-{d.name}", "-blockdev", image,
+                "-device", f"virtio-blk-pci,drive=disk-{d.name},serial={d.name},iothread=io-{d.name},"
+                           f"logical_block_size={d.block},physical_block_size={max(d.block, 4096)},write-cache=on"]
 
-    def _begin_log(self):
-        with open(self.log, "wb"):
-            pass
-        subprocess.run(["cp", "--sparse=always", "--reflink=auto", self.path, self.base], check=True)
+    def lose_unflushed(self, keep=0.0, torn=0.0, seed=None):
+        """What a power cut does; see VM.power_cut(). How many writes were kept, torn and dropped."""
+        return self._server.cut(keep, torn, seed) if self._server else {}
 
-    def lose_unflushed(self, keep=0.0, seed=None):
-        """Put the image back to the last flush; KEEP is the chance of each later write to survive."""
-        if not self.disk.volatile:
-            return
-        entries = list(read_log(self.log))
-        last = max((i for i, e in enumerate(entries) if e.flags & FLUSH), default=-1)
-        rng = random.Random(seed)
-        os.replace(self.base, self.path)
-        with open(self.path, "r+b") as f:
-            for i, e in enumerate(entries):
-                if i <= last or e.flags & FUA or rng.random() < keep:
-                    _apply(f, e)
-
-
-@dataclasses.dataclass
-class Entry:
-    """One entry of the log: where, how much, flags, and the bytes (None: a discard)."""
-
-    offset: int
-    length: int
-    flags: int
-    data: object
-
-
-def read_log(path):
-    """Entries of a dm-log-writes log, up to the end of what was written."""
-    with open(path, "rb") as f:
-        head = f.read(28)
-        if len(head) < 28:
-            return
-        magic, _version, _count, sector = struct.unpack("<QQQI", head)
-        if magic != LOG_MAGIC:
-            raise RigError(f"{path} is no log")
-        pos = sector
-        while True:
-            f.seek(pos)
-            raw = f.read(32)
-            if len(raw) < 32:
-                return
-            start, count, flags, length = struct.unpack("<QQQQ", raw)
-            if not count and not flags:
-                return
-            pos += sector
-            data = None
-            if count and not flags & DISCARD:
-                f.seek(pos)
-                data = f.read(count * sector)
-                data += bytes(count * sector - len(data))
-                pos += count * sector
-            yield Entry(start * sector, count * sector, flags, data)
-
-
-def _apply(f, entry):
-    if not entry.length:
-        return
-    f.seek(entry.offset)
-    # A discarded range may hold anything; zeroes is what QEMU leaves there.
-    f.write(bytes(entry.length) if entry.data is None else entry.data)
+    def close(self):
+        """End what serves it; any number of times."""
+        if self._server:
+            self._server.close()
 
 
 def _esc(path):

@@ -122,7 +122,7 @@ class Rig:
             if self._closed:
                 return
             for vm in self.nodes:
-                vm.kill()
+                vm.close()
             if self.switch:
                 self.switch.close()
             if self.sock_dir != self.dir:
@@ -193,10 +193,14 @@ class Rig:
 
     # Disks and consoles.
 
-    def compare(self, name, a, b, length=None, offset=0):
-        """First byte where a's and b's disk NAME differ within LENGTH, or None. Sync first."""
-        a, b = self.nodes[self._index(a)], self.nodes[self._index(b)]
-        return first_difference(a.disk_path(name), b.disk_path(name), length, offset)
+    def compare(self, name, a, b, length=None, offset=0, durable=False):
+        """First byte where a's and b's disk NAME differ within LENGTH, or None. Sync first.
+
+        DURABLE: what is only in a volatile disk's cache does not count.
+        """
+        paths = [vm.durable_path(name) if durable else vm.disk_path(name)
+                 for vm in (self.nodes[self._index(a)], self.nodes[self._index(b)])]
+        return first_difference(*paths, length, offset)
 
     def check_consoles(self, allow=()):
         """Bad lines on all consoles (see console.BAD) but those that match one of ALLOW."""

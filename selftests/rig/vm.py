@@ -91,7 +91,8 @@ class VM:
         self._qmp_path = os.path.join(rig.sock_dir, f"qmp{index}")
         self._link = None
         self._qmp = None
-        self._images = {d.name: Image(d, os.path.join(rig.dir, f"{self.name}-{d.name}.img"))
+        self._images = {d.name: Image(d, os.path.join(rig.dir, f"{self.name}-{d.name}.img"),
+                                      os.path.join(rig.sock_dir, f"{index}-{d.name}"))
                         for d in rig.disks}
 
     # Start and end.
@@ -127,15 +128,16 @@ class VM:
             self.proc.wait()
         self._close()
 
-    def power_cut(self, keep=0.0, seed=None):
+    def power_cut(self, keep=0.0, torn=0.0, seed=None):
         """Crash that also loses what was not flushed, on disks made with volatile=True.
 
-        KEEP is the chance of each unflushed write to survive all the same. Other
-        disks lose nothing, as with kill(); there dm-flakey or dm-log-writes serve.
+        Each unflushed write survives with the chance KEEP, and of some sectors with the
+        chance TORN. Other disks lose nothing, as with kill(); there dm-flakey or
+        dm-log-writes serve. Returns {disk: {'kept': N, 'torn': N, 'dropped': N}}.
         """
         self.kill()
-        for image in self._images.values():
-            image.lose_unflushed(keep, seed)
+        return {name: image.lose_unflushed(keep, torn, seed)
+                for name, image in self._images.items() if image.disk.volatile}
 
     def restart(self, timeout=None):
         """Kill it if it runs, and boot again with the same disks."""
@@ -176,6 +178,12 @@ class VM:
     def resume(self):
         """The monitor's cont, after pause()."""
         self.qmp("cont")
+
+    def close(self):
+        """The end of the rig: nothing of the machine is left running."""
+        self.kill()
+        for image in self._images.values():
+            image.close()
 
     # Commands.
 
@@ -233,6 +241,10 @@ class VM:
     def disk_path(self, name):
         """The raw file on the host. Coherent with the guest's completed writes."""
         return self._images[name].path
+
+    def durable_path(self, name):
+        """The same without what is only in a volatile disk's cache."""
+        return self._images[name].durable_path
 
     def console(self):
         """Text on the serial console so far, of all boots."""

@@ -54,10 +54,93 @@ pb-super.c|s/return gen\[1\] > gen\[0\];/return gen[1] < gen[0];/|test_super
 pb-super.c|s/return gen\[1\] > gen\[0\];/return 0;/|test_super
 pb-super.c|s/{ -EPROTONOSUPPORT, -EINVAL }/{ -EPROTONOSUPPORT }/|test_super
 pb-super.c|s/if (!pb_name_valid(super->name))/if (0)/|test_super
-pb-super.c|s/if (!pb_all_zero(disk->reserved, sizeof(disk->reserved)))/if (0)/|test_super
-pb-super.c|s/crc = crc32c(crc, (const u8 \*)disk + after, sizeof(\*disk) - after);/crc = crc32c(crc, (const u8 *)disk + after, 640 - after);/|test_super
+pb-super.c|s/if (!pb_all_zero(disk->reserved, sizeof(disk->reserved)) ||/if (/|test_super
+pb-pure.h|s/(const u8 \*)block + at, len - at);/(const u8 *)block + at, len \/ 4 - at);/|test_super
 pb-super.c|s/gen\[0\] == gen\[1\] &&/0 \&\&/|test_super
 pb-super.c|s/		sectors++;/		(void)sectors;/|test_super
+pb-super.c|s/	    disk->reserved0) {/	    0) {/|test_super
+pb-super.c|s/value >= min \&\& value <= max/value >= min \&\& value <= max + 1/|test_super
+pb-super.c|s/value >= min \&\& value <= max/value >= min - 1 \&\& value <= max/|test_super
+pb-super.c|s/		 PB_DISK_MAX_EXTENTS)$/		 U64_MAX)/|test_super
+pb-super.c|s/super->log_blocks < pb_record_min_blocks(super->log_slots)/super->log_blocks < 4/|test_super
+pb-super.c|s/super->log_blocks > PB_DISK_MAX_LOG_BLOCKS/0/|test_super
+pb-super.c|s/return epoch \&\& epoch < super->next_epoch;/return epoch < super->next_epoch;/|test_super
+pb-super.c|s/return epoch \&\& epoch < super->next_epoch;/return epoch \&\& epoch <= super->next_epoch;/|test_super
+pb-super.c|s/if (!pb_super_epoch_ok(super, super->log_epoch))/if (0)/|test_super
+pb-super.c|s/if (!pb_super_epoch_ok(super, peer->epoch))/if (0)/|test_super
+pb-super.c|s/super->data_view > super->view.number/0/|test_super
+pb-super.c|s/super->waits_view > super->view.number/0/|test_super
+pb-super.c|s/super->sync_view > super->view.number/0/|test_super
+pb-super.c|s/if (syncing \&\& pb_uuid_zero(super->sync_source))/if (0)/|test_super
+pb-super.c|s/if (!syncing \&\& !pb_uuid_zero(super->sync_source))/if (0)/|test_super
+pb-super.c|s/if (syncing != !!super->sync_view)/if (0)/|test_super
+pb-super.c|s/if (!memcmp(super->sync_source, super->replica, PB_UUID_LEN))/if (0)/|test_super
+pb-super.c|s/if (index >= super->nr_maps)/if (0)/|test_super
+pb-super.c|s/for (i = 0; i < index; i++)/for (i = 1; i < index; i++)/|test_super
+pb-super.c|s/if (!memcmp(peer->replica, super->replica, PB_UUID_LEN))/if (0)/|test_super
+pb-super.c|s/if (peer->base_view > super->view.number)/if (0)/|test_super
+pb-super.c|s/if (peer->flags \& ~PB_DISK_PEER_FLAGS)/if (0)/|test_super
+pb-super.c|s/if (!pb_all_zero(peer->reserved, sizeof(peer->reserved)))/if (0)/|test_super
+pb-super.c|s/		if (pb_uuid_zero(peer->replica)) {/		if (0) {/|test_super
+pb-layout.c|s/(end + PB_DISK_MAPS_ALIGN - 1)/end/|test_layout
+pb-layout.c|s/(block \* super->nr_maps + slot)/(slot * pb_layout_map_blocks(super) + block)/|test_layout
+pb-layout.c|s/((sectors - 1) >> shift) + 1/sectors >> shift/|test_layout
+pb-layout.c|s/regions + PB_DISK_MAP_REGIONS - 1,/regions,/|test_layout
+pb-layout.c|s/if (area_sectors < pb_layout_sectors(super))/if (0)/|test_layout
+pb-layout.c|s/if (area_sectors < pb_layout_maps_start(super))/if (0)/|test_layout
+pb-layout.c|s/	if (area_sectors < start)/	if (0)/|test_layout
+pb-layout.c|s/if (blocks > div_u64.*/if (0)/|test_layout
+pb-record.c|s/le32_to_cpu(half->crc) != pb_record_crc(half)/0/|test_record
+pb-record.c|s/le64_to_cpu(half->magic) != PB_DISK_RECORD_MAGIC/0/|test_record
+pb-record.c|s/if (memcmp(half->replica, replica, PB_UUID_LEN))/if (memcmp(half->replica, replica, PB_UUID_LEN - 1))/|test_record
+pb-record.c|s/if (le64_to_cpu(half->epoch) != epoch)/if (le64_to_cpu(half->epoch) > epoch)/|test_record
+pb-record.c|s/if (!seq || seq == U64_MAX)/if (seq == U64_MAX)/|test_record
+pb-record.c|s/if (!seq || seq == U64_MAX)/if (!seq)/|test_record
+pb-record.c|s/nr_updates > PB_RECORD_MAX_UPDATES/nr_updates > PB_RECORD_MAX_UPDATES + 1/|test_record
+pb-record.c|s/nr_context != pb_record_nr_context(slots)/nr_context > PB_RECORD_MAX_CONTEXT/|test_record
+pb-record.c|s/half->reserved0 || half->reserved/half->reserved0/|test_record
+pb-record.c|s/if (le32_to_cpu(half->updates\[i\].slot) >= slots)/if (le32_to_cpu(half->updates[i].slot) > slots)/|test_record
+pb-record.c|s/le32_to_cpu(extent) < nr_extents/le32_to_cpu(extent) <= nr_extents/|test_record
+pb-record.c|s/{ -EINVAL, 0, -ENODATA, -EBADMSG }/{ 0, -EINVAL, -ENODATA, -EBADMSG }/|test_record
+pb-record.c|s/{ -EINVAL, 0, -ENODATA, -EBADMSG }/{ -EINVAL, -EBADMSG, 0, -ENODATA }/|test_record
+pb-record.c|s/{ -EINVAL, 0, -ENODATA, -EBADMSG }/{ -EINVAL, 0, -EBADMSG, -ENODATA }/|test_record
+pb-record.c|s/return seq\[1\] > seq\[0\];/return seq[1] < seq[0];/|test_record
+pb-record.c|s/seq\[0\] == seq\[1\] \&\&/0 \&\&/|test_record
+pb-record.c|s/	half\[1\] = half\[0\];/	memset(\&half[1], 0, sizeof(half[1]));/|test_record
+pb-record.c|s/(u64)turn \* pb_record_nr_context(slots)/(u64)turn * 64/|test_record
+pb-record.c|s/if (test_bit(i, unreadable))/if (test_bit(0, unreadable))/|test_record
+pb-record.c|s/if (ret == -EINVAL)/if (0)/|test_record
+pb-record.c|s/if (ret \&\& \*damaged < super->log_blocks)/if (0)/|test_record
+pb-record.c|s/if (pb_record_block(record->seq, super->log_blocks) != i)/if (0)/|test_record
+pb-record.c|s/damaged != pb_record_block(\*last + 1, super->log_blocks)/0/|test_record
+pb-record.c|s/damaged != pb_record_block(\*last + 1, super->log_blocks)/1/|test_record
+pb-record.c|s/record->seq != seq/0/|test_record
+pb-record.c|s/last > window ? last - window + 1 : 1/window ? 1 : last/|test_record
+pb-record.c|s/last > window ? last - window + 1 : 1/last > window ? last - window + 2 : 1/|test_record
+pb-record.c|s/#define PB_RECORD_SPARE		3/#define PB_RECORD_SPARE		2/|test_record
+pb-map.c|s/le32_to_cpu(disk->crc) != pb_map_crc(disk)/0/|test_map
+pb-map.c|s/if (memcmp(disk->replica, id->replica, PB_UUID_LEN))/if (0)/|test_map
+pb-map.c|s/if (le64_to_cpu(disk->epoch) != id->epoch)/if (0)/|test_map
+pb-map.c|s/if (le32_to_cpu(disk->slot) != id->slot ||/if (0 ||/|test_map
+pb-map.c|s/le64_to_cpu(disk->index) != block)/(u32)le64_to_cpu(disk->index) != (u32)block)/|test_map
+pb-map.c|s/if (!pb_all_zero(disk->reserved, sizeof(disk->reserved)))/if (0)/|test_map
+pb-map.c|s/if (bits \& ~pb_map_valid(nr_regions, at + i))/if (bits \& ~pb_map_valid(nr_regions + 64, at + i))/|test_map
+pb-map.c|s/bytes\[i\] = bits >> (8 \* i);/bytes[i] = bits >> (8 * (7 - i));/|test_map
+pb-map.c|s/return map->dirty\[at\] | map->pending\[at\] | map->flushing\[at\];/return map->dirty[at] | map->pending[at];/|test_map
+pb-map.c|s/return map->dirty\[at\] | map->pending\[at\] | map->flushing\[at\];/return map->dirty[at];/|test_map
+pb-map.c|s/(sector + count - 1) >> map->region_shift/(sector + count) >> map->region_shift/|test_map
+pb-map.c|s/	pb_map_mark_pending(map, region);$/	(void)pb_map_mark_pending;/|test_map
+pb-map.c|s/	if (map->flush)$/	if (0)/|test_map
+pb-map.c|s/	swap(map->nr_pending, map->nr_flushing);/	map->nr_flushing = map->nr_pending;/|test_map
+pb-map.c|s/if (map->flushing\[at\] \& ~(map->dirty\[at\] | map->pending\[at\]))/if (0)/|test_map
+pb-map.c|s/	lost = map->pending\[at\] | map->flushing\[at\];/	lost = map->pending[at];/|test_map
+pb-map.c|s/	lost = map->pending\[at\] | map->flushing\[at\];/	lost = map->flushing[at];/|test_map
+pb-map.c|s/	map->flush = false;/	map->flush = !ok;/|test_map
+pb-map.c|s/	all = pb_map_valid(map->nr_regions, at);/	all = ~0UL;/|test_map
+pb-map.c|s/if (pb_map_marks(map, at) != all)/if (0)/|test_map
+pb-map.c|s/	__clear_bit(block, map->stale_blocks);/	(void)0;/|test_map
+pb-map.c|s/nr_regions - first >= BITS_PER_LONG/nr_regions - first > BITS_PER_LONG/|test_map
+pb-map.c|s/hweight_long(bits \& ~map->dirty\[at + i\])/hweight_long(bits)/|test_map
 EOF
 }
 

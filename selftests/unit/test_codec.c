@@ -61,9 +61,10 @@ static struct pb_msg sample(u8 type)
 		.echo = 77,
 	};
 
-	if (type >= PB_WIRE_WRITE)
+	if (type >= PB_WIRE_WRITE && type != PB_WIRE_MARK)
 		msg.seq = 5;
-	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES) {
+	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
+	    type == PB_WIRE_MARK) {
 		msg.sector = 800;
 		msg.count = 16;
 	}
@@ -155,7 +156,7 @@ static void test_damage(void)
 	u32 i, bad = 0, type;
 	u8 *byte = (u8 *)&hdr;
 
-	for (type = PB_WIRE_HELLO; type <= PB_WIRE_ACK; type++) {
+	for (type = PB_WIRE_HELLO; type <= PB_WIRE_MARK; type++) {
 		msg = sample(type);
 		is(unpack_msg(&msg, &bounds), 0, pb_wire_type_name(type));
 		pb_codec_pack(&msg, &hdr);
@@ -268,7 +269,7 @@ static const struct {
 	{ KEEPALIVE, VIEW, 0, -EPROTO, "keepalive: view 0" },
 	{ KEEPALIVE, VIEW, U64_MAX, 0, "keepalive: last view" },
 	{ KEEPALIVE, SEQ, 1, -EPROTO, "keepalive: sequence number" },
-	{ KEEPALIVE, SECTOR, 1, -EPROTO, "keepalive: sector" },
+	{ KEEPALIVE, SECTOR, 1, 0, "keepalive: what is done" },
 	{ KEEPALIVE, COUNT, 1, -EPROTO, "keepalive: count" },
 	{ KEEPALIVE, DATA_LEN, 512, -EPROTO, "keepalive: payload" },
 	{ KEEPALIVE, STAMP, 0, 0, "keepalive: no stamp" },
@@ -305,12 +306,13 @@ static const struct {
 	{ FLUSH, VIEW, 0, -EPROTO, "flush: view 0" },
 	{ FLUSH, FROM, 255, -EPROTO, "flush: no member" },
 	{ FLUSH, SEQ, 0, -EPROTO, "flush: no sequence number" },
-	{ FLUSH, SECTOR, 8, -EPROTO, "flush: sector" },
+	{ FLUSH, SECTOR, U64_MAX, 0, "flush: what is done" },
 	{ FLUSH, COUNT, 8, -EPROTO, "flush: count" },
 	{ FLUSH, DATA_LEN, 4096, -EPROTO, "flush: payload" },
 	{ FLUSH, STATUS, 1, -EPROTO, "flush: status" },
 	{ ZEROES, FLAGS, PB_WIRE_FUA | PB_WIRE_NOUNMAP, 0, "zeroes: flags" },
-	{ ZEROES, FLAGS, 4, -EPROTO, "zeroes: unknown flag" },
+	{ ZEROES, FLAGS, PB_WIRE_COPY, 0, "zeroes: part of a transfer" },
+	{ ZEROES, FLAGS, 8, -EPROTO, "zeroes: unknown flag" },
 	{ ZEROES, VIEW, 0, -EPROTO, "zeroes: view 0" },
 	{ ZEROES, SEQ, 0, -EPROTO, "zeroes: no sequence number" },
 	{ ZEROES, SECTOR, 1, -ERANGE, "zeroes: misaligned" },
@@ -406,20 +408,30 @@ static int second_reading(const struct pb_msg *m)
 		       !m->seq && no_range(m) && !m->data_len &&
 		       m->status >= 1 && m->status <= 19 ? 0 : -EPROTO;
 	case PB_WIRE_KEEPALIVE:
-		return plain && !m->flags && !m->seq && no_range(m) &&
+		return plain && !m->flags && !m->seq && !m->count &&
 		       !m->data_len ? 0 : -EPROTO;
 	case PB_WIRE_WRITE:
-		if (!plain || !m->seq || m->flags > 1)
+		if (!plain || !m->seq || (m->flags & 0xfa))
 			return -EPROTO;
 		ret = range_error(m, 2048);
 		return ret || m->data_len == 512ULL * m->count ? ret : -EPROTO;
 	case PB_WIRE_FLUSH:
+		return plain && !m->flags && m->seq && !m->count &&
+		       !m->data_len ? 0 : -EPROTO;
+	case PB_WIRE_SYNC_BEGIN:
+	case PB_WIRE_SYNC_GO:
+	case PB_WIRE_SYNC_DONE:
 		return plain && !m->flags && m->seq && no_range(m) &&
 		       !m->data_len ? 0 : -EPROTO;
-	case PB_WIRE_ZEROES:
-		if (!plain || !m->seq || (m->flags & 0xfc))
+	case PB_WIRE_MARK:
+		if (!plain || m->seq || m->flags)
 			return -EPROTO;
-		ret = range_error(m, 262144);
+		ret = range_error(m, 65536);
+		return ret || !m->data_len ? ret : -EPROTO;
+	case PB_WIRE_ZEROES:
+		if (!plain || !m->seq || (m->flags & 0xf8))
+			return -EPROTO;
+		ret = range_error(m, 65536);
 		return ret || !m->data_len ? ret : -EPROTO;
 	case PB_WIRE_ACK:
 		return plain && !m->flags && m->seq && !m->sector && m->count &&
@@ -429,14 +441,14 @@ static int second_reading(const struct pb_msg *m)
 	return -EPROTO;
 }
 
-static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 255 };
-static const u8 flags[] = { 0, 1, 2, 3, 4, 5, 6, 8, 128 };
+static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255 };
+static const u8 flags[] = { 0, 1, 2, 3, 4, 5, 8, 128 };
 static const u8 froms[] = { 0, 7, 8, 255 };
 static const u64 views[] = { 0, 1, U64_MAX };
 static const u64 seqs[] = { 0, 1, U64_MAX - 7, U64_MAX };
 static const u64 sectors[] = { 0, 4, 8, (1 << 20) - 8, 1 << 20, U64_MAX - 7 };
 static const u32 counts[] = {
-	0, 1, 8, 2048, 2056, 262144, 262152, 0x800000, U32_MAX
+	0, 1, 8, 2048, 2056, 65536, 65544, 0x800000, U32_MAX
 };
 static const u32 lens[] = { 0, 192, 512, 4096, 1 << 20, U32_MAX };
 static const u32 statuses[] = { 0, 1, 19, 20 };
@@ -554,7 +566,7 @@ static void test_admit_hello(void)
 
 	is(admit(sample(PB_WIRE_HELLO), e), -EPROTO, "a second hello");
 	e.hello_done = false;
-	for (type = PB_WIRE_KEEPALIVE; type <= PB_WIRE_ACK; type++)
+	for (type = PB_WIRE_KEEPALIVE; type <= PB_WIRE_MARK; type++)
 		is(admit(sample(type), e), -EPROTO, "no hello first");
 	is(admit(sample(99), e), -EPROTO, "an unknown type first");
 	is(admit(sample(99), up_side), -EPROTO, "an unknown type");
@@ -574,8 +586,8 @@ static void test_admit(void)
 {
 	u32 type, i;
 
-	for (type = PB_WIRE_KEEPALIVE; type <= PB_WIRE_ACK; type++) {
-		bool up = type != PB_WIRE_ACK;
+	for (type = PB_WIRE_KEEPALIVE; type <= PB_WIRE_MARK; type++) {
+		bool up = type != PB_WIRE_ACK && type != PB_WIRE_MARK;
 		struct pb_expect e = up ? up_side : down_side;
 		struct pb_msg msg = sample(type);
 
@@ -596,7 +608,7 @@ static void test_admit(void)
 		is(admit(msg, e), type == PB_WIRE_KEEPALIVE ? 0 : -EPERM,
 		   "the other direction");
 		e.upstream = !e.upstream;
-		if (type == PB_WIRE_KEEPALIVE || type == PB_WIRE_ACK)
+		if (type == PB_WIRE_KEEPALIVE || !up)
 			continue;
 		msg.seq = 4;
 		is(admit(msg, e), -EALREADY, "a sequence number again");
@@ -627,6 +639,8 @@ static struct pb_hello sample_hello(u8 who)
 		.timeout_ms = 2000,
 		.min_block_size = 512,
 		.limits = { 4096, 1 << 20, 1 << 16, 1 << 18 },
+		.data = { .state = PB_REPLICA_STALE, .data_view = 8,
+			  .marks = PB_MARKS_SOME },
 	};
 
 	memset(hello.volume, 0xaa, PB_UUID_LEN);
@@ -649,7 +663,12 @@ static bool same_hello(const struct pb_hello *a, const struct pb_hello *b)
 	       a->first_unacked == b->first_unacked &&
 	       a->max_data == b->max_data && a->timeout_ms == b->timeout_ms &&
 	       a->min_block_size == b->min_block_size &&
-	       !memcmp(&a->limits, &b->limits, sizeof(a->limits));
+	       !memcmp(&a->limits, &b->limits, sizeof(a->limits)) &&
+	       a->data.state == b->data.state &&
+	       a->data.data_view == b->data.data_view &&
+	       a->data.sync_view == b->data.sync_view &&
+	       a->data.marks == b->data.marks &&
+	       !memcmp(a->data.sync_source, b->data.sync_source, PB_UUID_LEN);
 }
 
 static int unpack_wire(const struct pb_wire_hello *wire, struct pb_hello *hello)
@@ -753,6 +772,29 @@ static void test_hello_limits(void)
 	is(hello_error(&h), 0, "hello: huge io_opt");
 	h.limits.discard_granularity = 1;
 	is(hello_error(&h), -EPROTO, "hello: discard granularity of a byte");
+}
+
+static void test_hello_data(void)
+{
+	struct pb_hello h = sample_hello(0);
+
+	h.data.state = PB_REPLICA_SYNCED + 1;
+	is(hello_error(&h), -EPROTO, "hello: unknown state");
+	h.data.state = PB_REPLICA_SYNCING;
+	is(hello_error(&h), -EPROTO, "hello: syncing from nobody");
+	memset(h.data.sync_source, 0xc0, PB_UUID_LEN);
+	h.data.sync_view = 9;
+	is(hello_error(&h), 0, "hello: syncing");
+	h.data.state = PB_REPLICA_SYNCED;
+	is(hello_error(&h), -EPROTO, "hello: synced and from somebody");
+	h = sample_hello(0);
+	h.data.marks = PB_MARKS_ALL;
+	is(hello_error(&h), 0, "hello: nothing is certain");
+	h.data.marks = PB_MARKS_ALL + 1;
+	is(hello_error(&h), -EPROTO, "hello: unknown marks");
+	h = sample_hello(0);
+	h.data.data_view = U64_MAX;
+	is(hello_error(&h), 0, "hello: any view of the data");
 }
 
 static void stacks(struct pb_limits a, struct pb_limits b, struct pb_limits want,
@@ -971,7 +1013,7 @@ static void test_texts(void)
 	is(bad, 0, "each bye has a text of its own");
 	ok(*pb_bye_text(U32_MAX), "an unknown bye has one too");
 	for (i = 0, bad = 0; i < 256; i++)
-		bad += (i >= PB_WIRE_HELLO && i <= PB_WIRE_ACK) ==
+		bad += (i >= PB_WIRE_HELLO && i <= PB_WIRE_MARK) ==
 		       !strcmp(pb_wire_type_name(i), "?");
 	is(bad, 0, "each type has a name, others have none");
 	ok(!strcmp(pb_wire_type_name(PB_WIRE_WRITE), "write") &&
@@ -993,6 +1035,7 @@ int main(void)
 	test_hello_wire();
 	test_hello_blocks();
 	test_hello_limits();
+	test_hello_data();
 	test_limits();
 	test_hello_fields();
 	test_hello_check();

@@ -124,6 +124,18 @@ refused 2 'power of two' create v --data /dev/null --block-size 1000
 refused 2 'not a number' create v --data /dev/null --size 1G
 refused 2 'not in' create v --data /dev/null --size 0
 refused 2 'not in' create v --data /dev/null --size 99999999999999999999999
+refused 2 'power of two' create v --data /dev/null --extent-size 3MiB
+refused 2 'power of two' create v --data /dev/null --extent-size 512KiB
+refused 2 'power of two' create v --data /dev/null --extent-size 128MiB
+refused 2 'not a size' create v --data /dev/null --extent-size 4MB
+refused 2 'not a size' create v --data /dev/null --extent-size MiB
+refused 2 'power of two' create v --data /dev/null --region-size 0
+refused 2 'power of two' create v --data /dev/null --region-size 2KiB
+refused 2 'power of two' create v --data /dev/null --region-size 8MiB
+refused 2 'not a size' create v --data /dev/null --region-size 99999999999MiB
+refused 2 'not in 64 to 65536' create v --data /dev/null --hot-extents 63
+refused 2 'not in 1 to 7' create v --data /dev/null --maps 8
+refused 2 'not in 1 to 7' create v --data /dev/null --maps 0
 refused 2 'longer' create "$(printf 'v%.0s' $(seq 40))" --data /dev/null
 refused 2 'printable' create 'a b' --data /dev/null
 refused 2 'printable' create "$(printf 'a\nb')" --data /dev/null
@@ -182,6 +194,8 @@ else
 	refused 1 'not loaded' info --json
 	refused 1 'not loaded' events --count 1
 	refused 1 'not loaded' create v --data /dev/null --blank
+	refused 1 'not loaded' create v --data /dev/null --blank \
+		--extent-size 4MiB --hot-extents 64 --region-size 65536 --maps 7
 	refused 1 'not loaded' view set v --number 1 --member $A:node-a \
 		--member $B:node-b:unsynced
 	refused 1 'not loaded' connect v '[::1]:7780' --keep
@@ -225,6 +239,58 @@ img torn 8192 external torn
 prints 'copy 0.*the one that counts' dump-meta "$tmp/torn"
 img noview 8192 external noview
 prints 'none yet' dump-meta "$tmp/noview"
+
+# The activity log and the dirty maps.
+img logs 8192 external logs
+try dump-meta --json "$tmp/logs"
+has "json: the log's and the maps' part of the superblock" \
+	"[d['copies'][0]['fields'][k] for k in ('log_epoch', 'next_epoch',
+	 'log_blocks', 'log_slots', 'extent_shift', 'region_shift', 'nr_maps',
+	 'data_view')] == [41, 60, 96, 16384, 13, 7, 4, 3] and
+	 [(p['map'], p['replica'], p['base_view'], p['epoch'], p['started'])
+	  for p in d['copies'][0]['fields']['peers']] == [(1, '$B', 2, 42, True)]
+	 and 'log' not in d and 'maps' not in d"
+prints '16384 hot extents of 4096 KiB' dump-meta "$tmp/logs"
+prints "map 1 *$B since view 2, epoch 42.*started" dump-meta "$tmp/logs"
+prints 'newest record 3, 2 hot extents' dump-meta --log "$tmp/logs"
+prints 'extents 0 to 1' dump-meta --log "$tmp/logs"
+prints '3 of 160 regions are dirty, 192 KiB' dump-meta --maps "$tmp/logs"
+try dump-meta --json --log --maps "$tmp/logs"
+has "json: records, hot extents, dirty maps" \
+	"d['log']['valid'] and d['log']['last_seq'] == 3 and
+	 d['log']['hot_extents'] == [0, 1] and
+	 [r['seq'] for r in d['log']['records']] == [1, 2, 3] and
+	 d['log']['records'][1]['updates'] == [{'slot': 0, 'extent': None}] and
+	 [(m['map'], m['replica'], m['regions'], m['dirty_regions'],
+	   m['void_blocks'], m['damaged_blocks'])
+	  for m in d['maps']] == [(1, '$B', 160, 3, 0, 0)]"
+img logsint 32768 internal logs
+prints '2 hot extents' dump-meta --log "$tmp/logsint"
+prints '3 of 160 regions' dump-meta --maps "$tmp/logsint"
+prints 'newest record 0, 0 hot extents' dump-meta --log "$tmp/ext"
+prints '0 of 160 regions' dump-meta --maps "$tmp/ext"
+
+# bad DAMAGE OPTION PATTERN: printed, exit status 1, one line why.
+bad() {
+	local good=0
+	img "$1" 8192 external "$1"
+	try dump-meta "$2" "$tmp/$1"
+	[ "$status" -eq 1 ] && [ "$(wc -l <"$tmp/err")" -eq 1 ] || good=1
+	grep -q -e "$3" "$tmp/out" && grep -q '^pbctl: .*damaged' "$tmp/err" ||
+		good=1
+	result $good "dump-meta $2 of damage '$1' says '$3'"
+	[ $good -eq 0 ] || show
+	prints 'the one that counts' dump-meta "$tmp/$1"
+}
+bad badlog --log 'every extent may be hot'
+bad badmap --maps '160 of 160 regions are dirty'
+try dump-meta --json --log --maps "$tmp/badlog"
+has "json: a damaged log says so" "d['log']['valid'] is False and
+	 d['log']['why'] and d['log']['hot_extents'] == [] and
+	 [r['valid'] for r in d['log']['records']] == [True, False, True]"
+try dump-meta --json --maps "$tmp/badmap"
+has "json: a damaged map says so" "d['maps'][0]['valid'] is False and
+	 d['maps'][0]['why'] and d['maps'][0]['dirty_regions'] == 160"
 
 # broken DAMAGE PATTERN: dumped all the same, exit status 1, one line why.
 broken() {

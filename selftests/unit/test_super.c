@@ -23,8 +23,22 @@ static struct pb_super sample(u64 generation)
 		.view = { .number = 40 + generation, .nr_members = 2 },
 		.forced_view = 3,
 		.forced_time = 1700000000,
+		.log_epoch = 100 + generation % 100,
+		.next_epoch = 300,
+		.data_view = 40 + generation,
+		.waits_view = 39 + generation,
 	};
 	u32 i;
+
+	if (pb_super_defaults(&super, &why))
+		ok(false, "defaults: %s", why);
+	for (i = 0; i < 2; i++) {
+		memset(super.peers[i].replica, 0xc0 + i, PB_UUID_LEN);
+		super.peers[i].base_view = 17 + i;
+		super.peers[i].epoch = 201 + i;
+		super.peers[i].incarnation = 5 + i;
+		super.peers[i].flags = i ? PB_DISK_PEER_STARTED : 0;
+	}
 
 	memset(super.volume, 0xaa, PB_UUID_LEN);
 	memset(super.replica, 0xbb, PB_UUID_LEN);
@@ -34,6 +48,34 @@ static struct pb_super sample(u64 generation)
 		super.view.members[i].flags = PB_MEMBER_SYNCED;
 	}
 	return super;
+}
+
+static bool same_peer(const struct pb_super_peer *a,
+		      const struct pb_super_peer *b)
+{
+	return !memcmp(a->replica, b->replica, PB_UUID_LEN) &&
+	       a->base_view == b->base_view && a->epoch == b->epoch &&
+	       a->incarnation == b->incarnation && a->flags == b->flags;
+}
+
+/* The log's and the maps' part. */
+static bool same_logs(const struct pb_super *a, const struct pb_super *b)
+{
+	u32 i;
+
+	for (i = 0; i < PB_DISK_MAX_PEERS; i++)
+		if (!same_peer(&a->peers[i], &b->peers[i]))
+			return false;
+	return a->log_epoch == b->log_epoch &&
+	       a->next_epoch == b->next_epoch &&
+	       a->log_blocks == b->log_blocks &&
+	       a->log_slots == b->log_slots &&
+	       a->extent_shift == b->extent_shift &&
+	       a->region_shift == b->region_shift &&
+	       a->nr_maps == b->nr_maps && a->data_view == b->data_view &&
+	       !memcmp(a->sync_source, b->sync_source, PB_UUID_LEN) &&
+	       a->sync_view == b->sync_view &&
+	       a->waits_view == b->waits_view;
 }
 
 static bool same(const struct pb_super *a, const struct pb_super *b)
@@ -48,7 +90,7 @@ static bool same(const struct pb_super *a, const struct pb_super *b)
 	       a->replica_state == b->replica_state &&
 	       !memcmp(&a->view, &b->view, sizeof(a->view)) &&
 	       a->forced_view == b->forced_view &&
-	       a->forced_time == b->forced_time;
+	       a->forced_time == b->forced_time && same_logs(a, b);
 }
 
 static bool untouched(const struct pb_super *super)
@@ -132,6 +174,9 @@ static void test_round_trip(void)
 	is(unpack(&disk, &got), 0, "unpack");
 	ok(same(&super, &got), "all fields come back");
 	super.view = (struct pb_view) { 0 };
+	super.data_view = 0;
+	super.waits_view = 0;
+	memset(super.peers, 0, sizeof(super.peers));
 	super.name[0] = 0;
 	memset(super.name, 0, sizeof(super.name));
 	super.forced_view = 0;
@@ -140,6 +185,16 @@ static void test_round_trip(void)
 	pb_super_pack(&super, &disk);
 	is(unpack(&disk, &got), 0, "unpack without a view");
 	ok(same(&super, &got), "all fields come back, no view");
+	super = sample(7);
+	super.replica_state = PB_REPLICA_SYNCING;
+	memset(super.sync_source, 0xbc, PB_UUID_LEN);
+	super.sync_view = 47;
+	memset(super.peers, 0, sizeof(super.peers));
+	memset(super.peers[3].replica, 0xbc, PB_UUID_LEN);
+	super.peers[3].epoch = 299;
+	pb_super_pack(&super, &disk);
+	is(unpack(&disk, &got), 0, "unpack while syncing");
+	ok(same(&super, &got), "all fields come back, syncing");
 }
 
 static void test_layout(void)
@@ -163,6 +218,16 @@ static void test_layout(void)
 	ok(byte[128] == 0xbb && byte[192] == 0xbc && byte[240] == 1,
 	   "members at 128");
 	ok(!memcmp(byte + 640, "\3\0\0\0\0\0\0\0", 8), "forced view at 640");
+	ok(!memcmp(byte + 656, "\x6b\0\0\0\0\0\0\0\x2c\1\0\0\0\0\0\0", 16),
+	   "epoch of the log at 656, the next at 664");
+	ok(!memcmp(byte + 672, "\x60\0\0\0\0\x40\0\0\x0d\0\0\0\7\0\0\0"
+		   "\4\0\0\0\0\0\0\0", 24),
+	   "blocks, slots, extent, region, maps at 672");
+	ok(byte[696] == 47 && pb_all_zero(byte + 704, 24) && byte[728] == 46,
+	   "views of data, syncing, waiting at 696");
+	ok(byte[736] == 0xc0 && byte[752] == 17 && byte[760] == 201 &&
+	   byte[768] == 5 && byte[800] == 0xc1 && byte[840] == 1,
+	   "peers at 736");
 }
 
 static void test_head(void)
@@ -252,7 +317,12 @@ static void test_status(void)
 	}
 	is(bad, 0, "each unknown flag");
 	for (i = 0, bad = 0; i < 4; i++) {
+		s = good;
 		s.replica_state = i;
+		if (i == PB_REPLICA_SYNCING) {
+			s.sync_source[0] = 1;
+			s.sync_view = 1;
+		}
 		pb_super_pack(&s, &disk);
 		bad += unpack(&disk, &s) != 0;
 	}
@@ -272,6 +342,165 @@ static void test_status(void)
 	is(bad, 0, "reserved bytes not zero");
 	disk.reserved[sizeof(disk.reserved) - 1] = 1;
 	refused(&disk, -EINVAL, "the last reserved byte not zero");
+	pb_super_pack(&good, &disk);
+	disk.reserved0 = cpu_to_le32(1U << 31);
+	refused(&disk, -EINVAL, "the reserved field not zero");
+}
+
+/* A superblock with one thing wrong, and what must be said of it. */
+static void wrong(const struct pb_super *super, const char *reason,
+		  const char *text)
+{
+	struct pb_disk_super disk;
+	struct pb_super got;
+	int ret;
+
+	pb_super_pack(super, &disk);
+	ret = unpack(&disk, &got);
+	if (!ok(ret == -EINVAL && !strcmp(why, reason), "%s: %s", reason, text))
+		printf("# %d, %s\n", ret, ret ? why : "no reason");
+}
+
+#define WRONG(reason, change) do {				\
+	struct pb_super s = good;				\
+								\
+	change;							\
+	wrong(&s, "superblock: " reason, #change);		\
+} while (0)
+
+static void test_log_geometry(void)
+{
+	const struct pb_super good = sample(7);
+
+	WRONG("impossible extent size", s.extent_shift = 10);
+	WRONG("impossible extent size", s.extent_shift = 18);
+	WRONG("impossible extent size", s.extent_shift = 1U << 31);
+	WRONG("the volume has too many extents",
+	      s.data_sectors = 0xffffffffULL * 8192 + 8);
+	WRONG("impossible number of hot extents", s.log_slots = 63);
+	WRONG("impossible number of hot extents", s.log_slots = 65537);
+	WRONG("impossible number of hot extents", s.log_slots = U32_MAX);
+	WRONG("the activity log is too small for its hot extents",
+	      s.log_blocks = 47);
+	WRONG("the activity log is too small for its hot extents",
+	      s.log_blocks = 0);
+	WRONG("the activity log is too large", s.log_blocks = 1025);
+	WRONG("impossible epoch of the activity log", s.log_epoch = 0);
+	WRONG("impossible epoch of the activity log", s.log_epoch = 300);
+	WRONG("impossible epoch of the activity log", s.log_epoch = U64_MAX);
+	WRONG("impossible region size", s.region_shift = 2);
+	WRONG("impossible region size", s.region_shift = 12);
+	WRONG("impossible number of dirty maps", s.nr_maps = 0);
+	WRONG("impossible number of dirty maps", s.nr_maps = 8);
+}
+
+static void test_geometry_bounds(void)
+{
+	static const u32 slots[] = { 64, 367, 368, 369, 16384, 65536 };
+	struct pb_super s, got;
+	struct pb_disk_super disk;
+	u32 extent, region, i, bad = 0;
+
+	for (extent = 11; extent <= 17; extent++) {
+		for (region = 3; region <= 11; region++) {
+			s = sample(7);
+			s.extent_shift = extent;
+			s.region_shift = region;
+			pb_super_pack(&s, &disk);
+			bad += unpack(&disk, &got) != 0;
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(slots); i++) {
+		s = sample(7);
+		s.log_slots = slots[i];
+		s.log_blocks = 1024;
+		pb_super_pack(&s, &disk);
+		bad += unpack(&disk, &got) != 0;
+	}
+	s = sample(7);
+	s.log_blocks = 48;
+	s.data_sectors = 0xffffffffULL * 8192;
+	s.log_epoch = 1;
+	pb_super_pack(&s, &disk);
+	bad += unpack(&disk, &got) != 0;
+	s.log_epoch = 299;
+	pb_super_pack(&s, &disk);
+	bad += unpack(&disk, &got) != 0;
+	is(bad, 0, "all that is within bounds");
+}
+
+static void test_past(void)
+{
+	struct pb_super good = sample(7);
+
+	WRONG("the data is of a view still to come", s.data_view = 48);
+	WRONG("the data is of a view still to come", s.data_view = U64_MAX);
+	WRONG("waits for acks in a view still to come", s.waits_view = 48);
+	WRONG("syncing from nobody", s.replica_state = PB_REPLICA_SYNCING);
+	WRONG("a source to sync from in another state", s.sync_source[15] = 1);
+	WRONG("the view in which syncing began does not fit", s.sync_view = 1);
+	good.replica_state = PB_REPLICA_SYNCING;
+	good.sync_source[0] = 1;
+	good.sync_view = 47;
+	WRONG("syncing since a view still to come", s.sync_view = 48);
+	WRONG("the view in which syncing began does not fit", s.sync_view = 0);
+	WRONG("a source to sync from in another state",
+	      s.replica_state = PB_REPLICA_STALE);
+	WRONG("syncing from itself",
+	      memcpy(s.sync_source, s.replica, PB_UUID_LEN));
+}
+
+static void test_peers(void)
+{
+	const struct pb_super good = sample(7);
+	struct pb_disk_super disk;
+	u32 i;
+
+	WRONG("a peer without a dirty map", s.nr_maps = 1);
+	WRONG("a peer without a dirty map", s.peers[4] = s.peers[1];
+	      s.peers[4].replica[0]++);
+	WRONG("a peer is there twice", s.peers[3] = s.peers[0]);
+	WRONG("a peer is there twice", s.peers[1] = s.peers[0]);
+	WRONG("the replica is its own peer",
+	      memcpy(s.peers[1].replica, s.replica, PB_UUID_LEN));
+	WRONG("a peer left in a view still to come",
+	      s.peers[1].base_view = 48);
+	WRONG("unknown flag of a peer", s.peers[0].flags = 2);
+	WRONG("unknown flag of a peer", s.peers[0].flags |= 1U << 31);
+	WRONG("impossible epoch of a peer's dirty map", s.peers[1].epoch = 0);
+	WRONG("impossible epoch of a peer's dirty map", s.peers[1].epoch = 300);
+	WRONG("an unused peer is not zero", s.peers[2].base_view = 1);
+	WRONG("an unused peer is not zero", s.peers[2].epoch = 1);
+	WRONG("an unused peer is not zero", s.peers[2].incarnation = 1);
+	WRONG("an unused peer is not zero", s.peers[6].flags = 1);
+	for (i = 0; i < 5; i++) {
+		pb_super_pack(&good, &disk);
+		disk.peers[i].reserved[i] = cpu_to_le32(1U << 31);
+		refused(&disk, -EINVAL, "a reserved field of a peer");
+	}
+}
+
+static void test_defaults(void)
+{
+	struct pb_super super = { .data_sectors = 1 << 21 };
+
+	is(pb_super_defaults(&super, &why), 0, "defaults");
+	ok(super.log_slots == 16384 && super.log_blocks == 96 &&
+	   super.extent_shift == 13 && super.region_shift == 7 &&
+	   super.nr_maps == 4, "the defaults: 64 GiB hot, 64 KiB a bit, 4 maps");
+	super = (struct pb_super) {
+		.data_sectors = 1 << 21, .log_slots = 65536,
+		.extent_shift = 11, .region_shift = 3, .nr_maps = 7,
+	};
+	is(pb_super_defaults(&super, &why), 0, "defaults beside options");
+	ok(super.log_slots == 65536 && super.log_blocks == 368 &&
+	   super.extent_shift == 11 && super.region_shift == 3 &&
+	   super.nr_maps == 7, "an option stays");
+	super.nr_maps = 8;
+	is(pb_super_defaults(&super, &why), -EINVAL, "defaults: too many maps");
+	super.nr_maps = 7;
+	super.log_slots = 1;
+	is(pb_super_defaults(&super, &why), -EINVAL, "defaults: too few slots");
 }
 
 static void test_view(void)
@@ -295,6 +524,9 @@ static void test_view(void)
 	d.nr_members = 0;
 	refused(&d, -EINVAL, "entries without a view");
 	memset(d.members, 0, sizeof(d.members));
+	d.data_view = 0;
+	d.waits_view = 0;
+	memset(d.peers, 0, sizeof(d.peers));
 	refused(&d, 0, "no view at all");
 	d.nr_members = cpu_to_le32(1);
 	refused(&d, -EINVAL, "a count without a view");
@@ -592,6 +824,11 @@ int main(void)
 	test_head();
 	test_fields();
 	test_status();
+	test_log_geometry();
+	test_geometry_bounds();
+	test_past();
+	test_peers();
+	test_defaults();
 	test_view();
 	test_pick();
 	test_pick_pairs();

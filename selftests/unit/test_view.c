@@ -415,7 +415,26 @@ static void test_rule_6(void)
 	}
 	self = sound;
 	self.view = two(5, B, A, 0);
-	refused(&self, one(6, A), 0, -EPERM, "6: an unsynced member before");
+	taken(&self, one(6, A), 0, primary, "6: brought up to date in it");
+	taken(&self, two(6, B, A, SYNCED), 0, backup,
+	      "6: brought up to date in it, as backup");
+	self.state = PB_REPLICA_SYNCING;
+	refused(&self, one(6, A), 0, -EUCLEAN, "6: not yet up to date");
+	self = self_in(A, PB_REPLICA_SYNCED, two(5, A, B, 0));
+	refused(&self, two(6, A, B, SYNCED), 0, -EUCLEAN,
+		"6: a primary beside one that was not brought up to date");
+	refused(&self, two(6, B, A, SYNCED), 0, -EUCLEAN,
+		"6: nor behind such a one");
+	self.waits = true;
+	taken(&self, two(6, A, B, SYNCED), 0, primary,
+	      "6: a primary beside one that it waits for");
+	taken(&self, two(6, B, A, SYNCED), 0, backup, "6: and behind it");
+	refused(&self, two(6, A, C, SYNCED), 0, -EUCLEAN,
+		"6: but beside no other one");
+	self.crashed = true;
+	refused(&self, two(5, A, B, 0), 0, -EUCLEAN,
+		"2: crashed, and it waited for one that is not listed as synced");
+	self = sound;
 	self.view = one(5, B);
 	refused(&self, one(6, A), 0, -EPERM, "6: no member before");
 	self = self_in(A, PB_REPLICA_SYNCED, (struct pb_view) { 0 });
@@ -548,6 +567,39 @@ static bool same_text(const struct pb_view *a, const struct pb_view *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
+static bool is_member(const struct pb_view *view, const u8 *replica)
+{
+	u32 i;
+
+	for (i = 0; i < view->nr_members; i++)
+		if (!memcmp(view->members[i].replica, replica, PB_UUID_LEN))
+			return true;
+	return false;
+}
+
+/* Is somebody called synced of whom the primary before knows better? */
+static bool calls_synced_wrongly(const struct pb_self *self,
+				 const struct pb_view *view)
+{
+	const struct pb_view *old = &self->view;
+	u32 i;
+
+	if (!old->number || memcmp(old->members[0].replica, self->replica,
+				   PB_UUID_LEN))
+		return false;
+	for (i = 0; i < view->nr_members; i++) {
+		const u8 *replica = view->members[i].replica;
+
+		if (!(view->members[i].flags & SYNCED) ||
+		    listed_synced(old, replica))
+			continue;
+		if (!self->waits || old->nr_members < 2 ||
+		    memcmp(old->members[1].replica, replica, PB_UUID_LEN))
+			return true;
+	}
+	return false;
+}
+
 static int second_reading(const struct pb_self *self,
 			  const struct pb_view *view, u32 flags)
 {
@@ -558,7 +610,7 @@ static int second_reading(const struct pb_self *self,
 	bool is_synced = self->state == PB_REPLICA_SYNCED;
 	bool before = self->view.number + 1 == view->number &&
 		      (!self->view.number ||
-		       listed_synced(&self->view, self->replica));
+		       is_member(&self->view, self->replica));
 
 	if (self->role == PB_ROLE_FAILED)
 		return -EIO;
@@ -569,8 +621,9 @@ static int second_reading(const struct pb_self *self,
 			return -EINVAL;
 		if (!same_text(view, &self->view))
 			return -EEXIST;
-		return synced && (!is_synced || (self->crashed && !alone)) ?
-			-EUCLEAN : 0;
+		return synced && (!is_synced ||
+				  (self->crashed &&
+				   (!alone || self->waits))) ? -EUCLEAN : 0;
 	}
 	if (view->nr_members > 2)
 		return -EOPNOTSUPP;
@@ -585,7 +638,7 @@ static int second_reading(const struct pb_self *self,
 		return -EUCLEAN;
 	if (!before)
 		return -EPERM;
-	return self->disk_failed ||
+	return self->disk_failed || calls_synced_wrongly(self, view) ||
 	       ((self->crashed || self->diverged) && !alone) ? -EUCLEAN : 0;
 }
 
@@ -593,7 +646,7 @@ enum promise {
 	NO_REASON, OTHER_ANSWER, LOWER_NUMBER, REWRITTEN, UNPROVEN_PRIMARY,
 	UNPROVEN_BACKUP, SYNCED_UNLISTED, SYNCED_FROM_NOTHING, SILENT_DIFFERENCE,
 	FORCE_UNASKED, FORCE_ON_OTHERS, FORCE_BESIDE, CHAIN, WRONG_PLACE,
-	FAILED_SERVES, BLANK_LOST, NR_PROMISES
+	FAILED_SERVES, BLANK_LOST, UNKNOWN_SYNCED, NR_PROMISES
 };
 
 static const char *const promise_text[] = {
@@ -613,6 +666,7 @@ static const char *const promise_text[] = {
 	[WRONG_PLACE] = "role and index are its place among the members",
 	[FAILED_SERVES] = "a failed replica takes nothing",
 	[BLANK_LOST] = "blank stays blank unless forced",
+	[UNKNOWN_SYNCED] = "no primary beside one that nobody brought up to date",
 };
 
 static u64 broken[NR_PROMISES];
@@ -629,7 +683,7 @@ static void judge_new(const struct pb_self *self, const struct pb_view *view,
 {
 	bool before = self->view.number == view->number - 1 &&
 		      (view->number == 1 ||
-		       listed_synced(&self->view, self->replica));
+		       is_member(&self->view, self->replica));
 	bool proven = v->forced ||
 		      (self->state == PB_REPLICA_SYNCED && before);
 	bool sound = !self->crashed && !self->diverged;
@@ -639,6 +693,8 @@ static void judge_new(const struct pb_self *self, const struct pb_view *view,
 	if (v->role == PB_ROLE_BACKUP && v->state == PB_REPLICA_SYNCED)
 		expect(UNPROVEN_BACKUP, proven && !v->forced);
 	expect(CHAIN, view->nr_members <= 2);
+	if (v->state == PB_REPLICA_SYNCED && !v->forced)
+		expect(UNKNOWN_SYNCED, !calls_synced_wrongly(self, view));
 	if (v->state == PB_REPLICA_SYNCED && !v->forced)
 		expect(SILENT_DIFFERENCE, sound || count_synced(view) == 1);
 	if (v->forced) {
@@ -709,15 +765,19 @@ static void all_views(const struct pb_self *self)
 
 static void all_conditions(struct pb_self *self)
 {
+	bool first = self->view.nr_members > 1 &&
+		     !pb_view_index(&self->view, self->replica);
 	u32 role, bits;
 
 	for (role = 0; role <= PB_ROLE_FAILED; role++) {
-		for (bits = 0; bits < 32; bits++) {
+		/* Only a primary waits, for the one behind it. */
+		for (bits = 0; bits < (first ? 64 : 32); bits++) {
 			self->role = role;
 			self->state = bits & 3;
 			self->crashed = bits & 4;
 			self->diverged = bits & 8;
 			self->disk_failed = bits & 16;
+			self->waits = bits & 32;
 			all_views(self);
 		}
 	}

@@ -228,7 +228,7 @@ begin() {
 		modinfo dm-pb >/dev/null 2>&1 || skip_all "there is no module dm-pb"
 	fi
 	[ -x "$build/pbt" ] || skip_all "not built: make -C selftests/vm"
-	modprobe -a dm-mod libcrc32c loop 2>/dev/null
+	modprobe -a dm-mod libcrc32c lru_cache loop 2>/dev/null
 	ip link set lo up
 	mkdir -p $work
 	trap finish EXIT

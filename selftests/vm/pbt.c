@@ -37,6 +37,11 @@ static const struct {
 	{ "applied_zeroes",	PB_CNT_APPLIED_ZEROES },
 	{ "local_errors",	PB_CNT_LOCAL_ERRORS },
 	{ "meta_writes",	PB_CNT_META_WRITES },
+	{ "log_waits",		PB_CNT_LOG_WAITS },
+	{ "log_records",	PB_CNT_LOG_RECORDS },
+	{ "log_flushes",	PB_CNT_LOG_FLUSHES },
+	{ "sync_bytes",		PB_CNT_SYNC_BYTES },
+	{ "sync_zeroed",	PB_CNT_SYNC_ZEROED },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };
@@ -45,6 +50,11 @@ static const char * const role_names[] = {
 };
 static const char * const state_names[] = {
 	"blank", "stale", "syncing", "synced"
+};
+
+static const char * const sync_names[] = {
+	"off", "decide", "begin", "marked", "go", "copy", "flush", "arm",
+	"done", "synced"
 };
 
 static bool flag_text(const struct pb_ioc_status *s, char *out, size_t room)
@@ -84,6 +94,8 @@ static bool text_field(const struct pb_ioc_status *s, const char *field,
 		text = link_names[s->upstream.state];
 	else if (!strcmp(field, "down"))
 		text = link_names[s->downstream.state];
+	else if (!strcmp(field, "sync"))
+		text = sync_names[s->sync.state];
 	else if (!strcmp(field, "up_reason"))
 		text = s->upstream.reason;
 	else if (!strcmp(field, "down_reason"))

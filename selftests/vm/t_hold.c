@@ -148,10 +148,24 @@ static void deposed(struct t_peer *peer)
 
 	start_all(ios);
 	take_all(peer);
-	is(t_move(dev, 6, "ba-"), 0, "view 6: ba-");
+	is(t_move(dev, 8, "ba-"), 0, "view 8: ba-");
 	for (i = 0; i < NR; i++)
 		is(t_io_finish(&ios[i]), EBADE, "%s: refused by the view",
 		   t_op_names[ops[i]]);
+}
+
+/* From view @number on: a successor is brought up to date, and listed so. */
+static void bring_back(uint64_t number)
+{
+	struct t_peer peer;
+
+	is(t_move(dev, number, "ab-"), 0, "view %llu: ab-",
+	   (unsigned long long)number);
+	t_peer_init(&peer, dev);
+	ok(t_peer_sync(&peer), "the successor is brought up to date");
+	t_peer_free(&peer);
+	is(t_move(dev, number + 1, "ab"), 0, "view %llu: ab",
+	   (unsigned long long)number + 1);
 }
 
 int main(int argc, char **argv)
@@ -163,12 +177,12 @@ int main(int argc, char **argv)
 	dev = argv[1];
 	hold_then_drop("a", 2);
 	is(t_do_io(dev, T_WRITE, 0, 4096, 9), 0, "alone it writes at once");
-	is(t_move(dev, 3, "ab"), 0, "view 3: ab");
+	bring_back(3);
 	ops[NR - 1] = T_ZEROES;
-	hold_then_drop("ac-", 4);
+	hold_then_drop("ac-", 5);
 	is(t_do_io(dev, T_WRITE, 0, 4096, 9), 0,
 	   "with an unsynced successor it does not wait");
-	is(t_move(dev, 5, "ab"), 0, "view 5: ab");
+	bring_back(6);
 	t_peer_init(&peer, dev);
 	ok(t_peer_up(&peer), "a successor connects");
 	one_by_one(&peer);

@@ -190,6 +190,7 @@ static void others(void)
 	struct pb_ioc_policy p;
 	struct pb_ioc_status s;
 	struct pb_ioc_list l;
+	struct pb_ioc_sync y;
 	unsigned int i;
 
 #define CASE(var, cmd, what, want, change) do {			\
@@ -207,16 +208,21 @@ static void others(void)
 	CASE(p, PB_IOC_SET_POLICY, "policy: reserved", -EINVAL,
 	     p.dev = t_dev(dev); p.reserved = 1);
 	CASE(p, PB_IOC_SET_POLICY, "policy: no device", -ENODEV, );
+	CASE(y, PB_IOC_SET_SYNC, "sync: pause is 0 or 1", -EINVAL,
+	     y.dev = t_dev(dev); y.pause = 2);
+	CASE(y, PB_IOC_SET_SYNC, "sync: reserved", -EINVAL,
+	     y.dev = t_dev(dev); y.reserved = 1);
+	CASE(y, PB_IOC_SET_SYNC, "sync: no device", -ENODEV, );
 	CASE(s, PB_IOC_STATUS, "status: no device", -ENODEV, );
 	CASE(s, PB_IOC_STATUS, "status: role not zero", -EINVAL,
 	     s.dev = t_dev(dev); s.role = 1);
 	CASE(s, PB_IOC_STATUS, "status: reserved", -EINVAL,
-	     s.dev = t_dev(dev); s.reserved[15] = 1);
+	     s.dev = t_dev(dev); s.reserved[11] = 1);
 	CASE(l, PB_IOC_LIST, "list: nr not zero", -EINVAL, l.nr = 1);
 	CASE(l, PB_IOC_LIST, "list: start too large", -EINVAL,
 	     l.start = 0x80000000);
 	CASE(l, PB_IOC_LIST, "list: reserved", -EINVAL, l.reserved = 1);
-	for (i = 7; i < 256; i += 31)
+	for (i = 8; i < 256; i += 31)
 		CASE(l, _IOWR(PB_IOC_MAGIC, i, struct pb_ioc_list),
 		     "unknown number", -ENOTTY, );
 	CASE(l, _IOWR(PB_IOC_MAGIC, 1, char), "other size", -ENOTTY, );
@@ -232,6 +238,7 @@ static void others(void)
 static const unsigned long all[] = {
 	PB_IOC_INFO, PB_IOC_LIST, PB_IOC_STATUS, PB_IOC_SET_VIEW,
 	PB_IOC_CONNECT, PB_IOC_DISCONNECT, PB_IOC_SET_POLICY,
+	PB_IOC_SET_SYNC,
 };
 
 static void bad_pointers(void)

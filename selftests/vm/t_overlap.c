@@ -73,7 +73,8 @@ static uint8_t shadow[REGION];
 
 static bool overlap(const struct pb_msg *a, const struct pb_msg *b)
 {
-	return a->sector < b->sector + b->count &&
+	/* A flush has no range. */
+	return a->count && b->count && a->sector < b->sector + b->count &&
 	       b->sector < a->sector + a->count;
 }
 

@@ -68,7 +68,11 @@ check "U: confirms" pbt view U 2 a
 dmsetup remove U
 
 # Held writes that were given up: not in order.
-check "A: view 3" pbt view A 3 ac
+dmsetup remove A
+rm -f $work/dA $work/mA
+make_disks A
+check "a new replica" replica A a
+check "A: view 1" pbt view A 1 ac
 pbt policy A error
 pbt io A write >/dev/null
 check "failed before it began: nothing differs" [ "$(pbt status A flags)" = - ]

@@ -47,20 +47,20 @@ refuses C "set up again"
 pbt view C 2 bc- >/dev/null
 
 # Deposed with bios held and bios unacked.
-pbt view B 3 b >/dev/null
-pbt view B 4 bc >/dev/null
-is "$(pbt status B role)" primary "B is primary, its backup is not there"
-is "$(pbt io B read)" 0 "reads are served"
+make_disks E
+replica E e
+pbt view E 1 ec >/dev/null
+is "$(pbt status E role)" primary "E is primary, its backup is not there"
+is "$(pbt io E read)" 0 "reads are served"
 for i in 1 2 3 4; do
-	pbt io B write $((i * 65536)) 4096 >$work/held$i &
+	pbt io E write $((i * 65536)) 4096 >$work/held$i &
 done
-wait_for [ "$(pbt status B held)" = 4 ] || wait_for sh -c 'test "$(pbt status B held)" = 4'
-is "$(pbt status B held)" 4 "four writes are held"
-check "B: view 5 without it" pbt view B 5 cb-
+check "four writes are held" wait_for sh -c 'test "$(pbt status E held)" = 4'
+check "E: view 2 without it" pbt view E 2 ce-
 wait
 is "$(cat $work/held? | sort -u)" EBADE "what was held is refused"
-refuses B "deposed"
-is "$(pbt status B state)" stale "and it is stale"
+refuses E "deposed"
+is "$(pbt status E state)" stale "and it is stale"
 
 # The metadata device fails: stopped, whatever is asked of it.
 check "C: view 3" pbt view C 3 a

@@ -127,6 +127,8 @@ bool t_peer_expect(struct t_peer *peer, uint8_t type, struct pb_msg *msg);
 bool t_peer_closed(struct t_peer *peer, uint32_t *bye);
 /* Connect and both hellos. */
 bool t_peer_up(struct t_peer *peer);
+/* Successor, not synced: takes all it is sent, until it is told to be synced. */
+bool t_peer_sync(struct t_peer *peer);
 struct pb_msg t_msg(const struct t_peer *peer, uint8_t type);
 bool t_peer_ack(struct t_peer *peer, uint64_t seq, uint32_t count);
 /* Acks all that comes until the I/O is done; its result. */

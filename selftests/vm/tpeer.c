@@ -255,6 +255,21 @@ bool t_peer_ack(struct t_peer *peer, uint64_t seq, uint32_t count)
 	return t_peer_send(peer, &msg, NULL);
 }
 
+bool t_peer_sync(struct t_peer *peer)
+{
+	struct pb_msg msg;
+
+	peer->hello.data.state = PB_REPLICA_BLANK;
+	if (!t_peer_up(peer))
+		return false;
+	do {
+		if (t_peer_recv(peer, &msg, T_DEADLINE_MS) != T_GOT)
+			return false;
+		t_peer_ack(peer, msg.seq, 1);
+	} while (msg.type != PB_WIRE_SYNC_DONE);
+	return true;
+}
+
 int t_peer_finish(struct t_peer *peer, struct t_io *io)
 {
 	uint64_t end = t_now_ms() + T_DEADLINE_MS;

@@ -31,63 +31,40 @@ int pb_dev_sectors(int fd, u64 *sectors, struct pb_error *err)
 	return 0;
 }
 
-/*
- * pb_super_unpack() gives nothing away of a copy that it refuses, and rightly.
- * For a person the fields are a help all the same.
- */
-static void decode(const struct pb_disk_super *disk, struct pb_super *super)
+int pb_pread_block(int fd, u64 sector, void *block)
 {
-	struct pb_view *view = &super->view;
-	unsigned int i;
+	size_t done = 0;
+	ssize_t len;
 
-	super->generation = le64toh(disk->generation);
-	memcpy(super->volume, disk->volume, PB_UUID_LEN);
-	memcpy(super->replica, disk->replica, PB_UUID_LEN);
-	memcpy(super->name, disk->name, PB_NAME_LEN);
-	super->data_sectors = le64toh(disk->data_sectors);
-	super->block_size = le32toh(disk->block_size);
-	super->flags = le32toh(disk->flags);
-	super->incarnation = le64toh(disk->incarnation);
-	super->replica_state = le32toh(disk->replica_state);
-	super->forced_view = le64toh(disk->forced_view);
-	super->forced_time = le64toh(disk->forced_time);
-	view->number = le64toh(disk->view_number);
-	view->nr_members = le32toh(disk->nr_members);
-	for (i = 0; i < PB_MAX_MEMBERS; i++) {
-		memcpy(view->members[i].replica, disk->members[i].replica,
-		       PB_UUID_LEN);
-		memcpy(view->members[i].name, disk->members[i].name,
-		       PB_NAME_LEN);
-		view->members[i].flags = le32toh(disk->members[i].flags);
+	while (done < PB_DISK_BLOCK) {
+		len = pread(fd, (char *)block + done, PB_DISK_BLOCK - done,
+			    sector * PB_SECTOR_SIZE + done);
+		if (len < 0)
+			return -errno;
+		if (!len)
+			return -ENOSPC;
+		done += len;
 	}
+	return 0;
 }
 
 static int read_copy(int fd, u64 sector, struct pb_area_copy *copy,
 		     struct pb_error *err)
 {
-	struct pb_disk_super no_crc;
-	size_t done = 0;
-	ssize_t len;
+	int ret = pb_pread_block(fd, sector, &copy->disk);
 
-	while (done < sizeof(copy->disk)) {
-		len = pread(fd, (char *)&copy->disk + done,
-			    sizeof(copy->disk) - done,
-			    sector * PB_SECTOR_SIZE + done);
-		if (len < 0)
-			return pb_fail(err, -errno,
-				       "cannot read the superblock at sector %llu: %s",
-				       (unsigned long long)sector,
-				       strerror(errno));
-		if (!len)
-			return pb_fail(err, -ENOSPC,
-				       "the superblock at sector %llu is cut off",
-				       (unsigned long long)sector);
-		done += len;
-	}
-	no_crc = copy->disk;
-	no_crc.crc = 0;
-	copy->crc = pb_crc32c(&no_crc, sizeof(no_crc));
-	decode(&copy->disk, &copy->super);
+	if (ret == -ENOSPC)
+		return pb_fail(err, ret,
+			       "the superblock at sector %llu is cut off",
+			       (unsigned long long)sector);
+	if (ret)
+		return pb_fail(err, ret,
+			       "cannot read the superblock at sector %llu: %s",
+			       (unsigned long long)sector, strerror(-ret));
+	copy->crc = pb_block_crc(&copy->disk, sizeof(copy->disk),
+				 offsetof(struct pb_disk_super, crc));
+	/* Of a copy that is refused too: for a person the fields are a help. */
+	pb_super_decode(&copy->disk, &copy->super);
 	return 0;
 }
 
@@ -106,6 +83,7 @@ int pb_area_read(int fd, bool internal, struct pb_area *area,
 	memset(area, 0, sizeof(*area));
 	area->internal = internal;
 	area->start = internal ? pb_disk_internal_start(sectors) : 0;
+	area->sectors = sectors - area->start;
 	if (internal ? !area->start : sectors < PB_DISK_MIN_SECTORS)
 		return pb_fail(err, -ENOSPC,
 			       "%llu sectors are too few for a metadata area: it takes %u",

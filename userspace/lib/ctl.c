@@ -160,6 +160,12 @@ int pb_ctl_set_policy(struct pb_ctl *ctl, struct pb_ioc_policy *arg,
 	return on_volume(ctl, PB_IOC_SET_POLICY, arg, arg->reason, err);
 }
 
+int pb_ctl_set_sync(struct pb_ctl *ctl, struct pb_ioc_sync *arg,
+		    struct pb_error *err)
+{
+	return on_volume(ctl, PB_IOC_SET_SYNC, arg, arg->reason, err);
+}
+
 /*
  * Volumes that come and go between two calls may be missed or, never twice
  * in one answer, be seen twice: the list is for people and for a first look.

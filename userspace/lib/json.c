@@ -3,6 +3,7 @@
  * The module's structures as JSON.  Keys are those of the structures in
  * dm-pb.h; enums are words, UUIDs and incarnations strings.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,18 @@ static void add_dev(struct json_object *object, const struct pb_ioc_dev *dev)
 	add_u64(object, "minor", dev->minor);
 }
 
+static struct json_object *sync_object(const struct pb_sync_info *sync)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_word(object, "state", pb_sync_name(sync->state));
+	pb_json_add(object, "paused", json_object_new_boolean(sync->paused));
+	pb_json_add(object, "total_bytes", json_object_new_int64(sync->total));
+	pb_json_add(object, "left_bytes", json_object_new_int64(sync->left));
+	pb_json_add(object, "seconds", json_object_new_int64(sync->seconds));
+	return object;
+}
+
 struct json_object *pb_json_status(const struct pb_ioc_status *status)
 {
 	struct json_object *object = new_object();
@@ -177,6 +190,7 @@ struct json_object *pb_json_status(const struct pb_ioc_status *status)
 		 pb_state_name(status->replica_state));
 	pb_json_add(object, "flags", json_status_flags(status->flags));
 	add_word(object, "policy", pb_policy_name(status->policy));
+	pb_json_add(object, "transfer", sync_object(&status->sync));
 	add_u64(object, "data_sectors", status->data_sectors);
 	add_u64(object, "block_size", status->block_size);
 	add_hex(object, "incarnation", status->incarnation, 16);
@@ -213,6 +227,50 @@ struct json_object *pb_json_event(const struct pb_event *event)
 	return object;
 }
 
+static void array_add(struct json_object *array, struct json_object *value)
+{
+	if (json_object_array_add(array, value))
+		must(NULL);
+}
+
+static struct json_object *json_peers(const struct pb_super *super)
+{
+	struct json_object *peers = must(json_object_new_array()), *peer;
+	int i;
+
+	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
+		if (pb_uuid_zero(super->peers[i].replica))
+			continue;
+		peer = new_object();
+		add_u64(peer, "map", i);
+		pb_json_add(peer, "replica",
+			    pb_json_uuid(super->peers[i].replica));
+		add_u64(peer, "base_view", super->peers[i].base_view);
+		add_u64(peer, "epoch", super->peers[i].epoch);
+		add_hex(peer, "incarnation", super->peers[i].incarnation, 16);
+		add_bool(peer, "started",
+			 super->peers[i].flags & PB_DISK_PEER_STARTED);
+		array_add(peers, peer);
+	}
+	return peers;
+}
+
+static void add_logs(struct json_object *object, const struct pb_super *super)
+{
+	add_u64(object, "log_epoch", super->log_epoch);
+	add_u64(object, "next_epoch", super->next_epoch);
+	add_u64(object, "log_blocks", super->log_blocks);
+	add_u64(object, "log_slots", super->log_slots);
+	add_u64(object, "extent_shift", super->extent_shift);
+	add_u64(object, "region_shift", super->region_shift);
+	add_u64(object, "nr_maps", super->nr_maps);
+	add_u64(object, "data_view", super->data_view);
+	pb_json_add(object, "sync_source", pb_json_uuid(super->sync_source));
+	add_u64(object, "sync_view", super->sync_view);
+	add_u64(object, "waits_view", super->waits_view);
+	pb_json_add(object, "peers", json_peers(super));
+}
+
 static struct json_object *json_super(const struct pb_super *super)
 {
 	struct json_object *object = new_object();
@@ -233,6 +291,7 @@ static struct json_object *json_super(const struct pb_super *super)
 	add_u64(object, "nr_members", super->view.nr_members);
 	add_u64(object, "forced_view", super->forced_view);
 	add_u64(object, "forced_time", super->forced_time);
+	add_logs(object, super);
 	return object;
 }
 
@@ -269,10 +328,92 @@ struct json_object *pb_json_area(const struct pb_area *area)
 		pb_json_add(object, "current_copy", NULL);
 		add_word(object, "why", area->why);
 	}
-	for (i = 0; i < PB_DISK_SLOTS; i++) {
-		if (json_object_array_add(copies, json_copy(&area->copies[i])))
-			must(NULL);
-	}
+	for (i = 0; i < PB_DISK_SLOTS; i++)
+		array_add(copies, json_copy(&area->copies[i]));
 	pb_json_add(object, "copies", copies);
+	return object;
+}
+
+static void add_why(struct json_object *object, const char *why)
+{
+	if (why)
+		add_word(object, "why", why);
+	else
+		pb_json_add(object, "why", NULL);
+}
+
+static struct json_object *json_updates(const struct pb_record *record)
+{
+	struct json_object *updates = must(json_object_new_array()), *update;
+	u32 i;
+
+	for (i = 0; i < record->nr_updates; i++) {
+		update = new_object();
+		add_u64(update, "slot", record->updates[i].slot);
+		if (record->updates[i].extent == PB_RECORD_NO_EXTENT)
+			pb_json_add(update, "extent", NULL);
+		else
+			add_u64(update, "extent", record->updates[i].extent);
+		array_add(updates, update);
+	}
+	return updates;
+}
+
+/* Only the blocks that have something to say. */
+static struct json_object *json_blocks(const struct pb_log *log)
+{
+	struct json_object *blocks = must(json_object_new_array()), *block;
+	u32 i;
+
+	for (i = 0; i < log->nr_blocks; i++) {
+		const struct pb_log_block *from = &log->blocks[i];
+
+		if (from->ret == -ENODATA)
+			continue;
+		block = new_object();
+		add_u64(block, "block", i);
+		add_bool(block, "valid", !from->ret);
+		add_why(block, from->ret ? from->why : NULL);
+		if (!from->ret) {
+			add_u64(block, "seq", from->record.seq);
+			pb_json_add(block, "updates",
+				    json_updates(&from->record));
+		}
+		array_add(blocks, block);
+	}
+	return blocks;
+}
+
+struct json_object *pb_json_log(const struct pb_log *log)
+{
+	struct json_object *object = new_object();
+	struct json_object *hot = must(json_object_new_array());
+	u32 i;
+
+	add_bool(object, "valid", !log->ret);
+	add_why(object, log->ret ? log->why : NULL);
+	add_u64(object, "last_seq", log->ret ? 0 : log->last);
+	pb_json_add(object, "records", json_blocks(log));
+	for (i = 0; i < log->nr_hot; i++)
+		array_add(hot, must(json_object_new_int64(log->hot[i])));
+	pb_json_add(object, "hot_extents", hot);
+	return object;
+}
+
+struct json_object *pb_json_map(const struct pb_super *super,
+				const struct pb_map_info *info)
+{
+	struct json_object *object = new_object();
+
+	add_u64(object, "map", info->slot);
+	pb_json_add(object, "replica",
+		    pb_json_uuid(super->peers[info->slot].replica));
+	add_bool(object, "valid", !info->nr_damaged);
+	add_why(object, info->why);
+	add_u64(object, "blocks", info->nr_blocks);
+	add_u64(object, "void_blocks", info->nr_void);
+	add_u64(object, "damaged_blocks", info->nr_damaged);
+	add_u64(object, "regions", info->nr_regions);
+	add_u64(object, "dirty_regions", info->nr_dirty);
 	return object;
 }

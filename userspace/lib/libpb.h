@@ -16,6 +16,9 @@
 
 #include <json-c/json.h>
 
+#include "pb-layout.h"
+#include "pb-map.h"
+#include "pb-record.h"
 #include "pb-super.h"
 #include "pb-view.h"
 #include "pb-wire.h"
@@ -54,6 +57,7 @@ const char *pb_role_name(u32 role);
 const char *pb_state_name(u32 state);
 const char *pb_link_state_name(u32 state);
 const char *pb_policy_name(u32 policy);
+const char *pb_sync_name(u32 state);
 const char *pb_event_name(u32 type);
 
 /**
@@ -114,6 +118,19 @@ int pb_parse_uuid(const char *text, u8 *uuid, struct pb_error *err);
  */
 int pb_parse_u64(const char *text, u64 min, u64 max, u64 *value,
 		 struct pb_error *err);
+
+/**
+ * pb_parse_size() - read a size in bytes
+ * @text: a number, of bytes or followed by KiB or MiB
+ * @min: smallest allowed
+ * @max: largest allowed
+ * @bytes: filled on success only; a power of two
+ * @err: why not
+ *
+ * Return: 0, -EINVAL, -ERANGE.
+ */
+int pb_parse_size(const char *text, u32 min, u32 max, u32 *bytes,
+		  struct pb_error *err);
 
 /**
  * pb_parse_seconds() - read a duration in seconds, with up to three decimals
@@ -233,6 +250,8 @@ int pb_ctl_disconnect(struct pb_ctl *ctl, struct pb_ioc_disconnect *arg,
 		      struct pb_error *err);
 int pb_ctl_set_policy(struct pb_ctl *ctl, struct pb_ioc_policy *arg,
 		      struct pb_error *err);
+int pb_ctl_set_sync(struct pb_ctl *ctl, struct pb_ioc_sync *arg,
+		    struct pb_error *err);
 
 /**
  * pb_ctl_next_event() - take the next event
@@ -435,6 +454,7 @@ struct pb_area_copy {
  * struct pb_area - a metadata area as it was read
  * @internal: it is at the end of a data device
  * @start: its first sector
+ * @sectors: its size
  * @copies: both copies
  * @pick: what pb_super_pick() says: 0 or 1, or -errno
  * @why: why, if @pick is negative
@@ -443,6 +463,7 @@ struct pb_area_copy {
 struct pb_area {
 	bool			internal;
 	u64			start;
+	u64			sectors;
 	struct pb_area_copy	copies[PB_DISK_SLOTS];
 	int			pick;
 	const char		*why;
@@ -472,6 +493,94 @@ int pb_dev_sectors(int fd, u64 *sectors, struct pb_error *err);
 int pb_area_read(int fd, bool internal, struct pb_area *area,
 		 struct pb_error *err);
 
+/**
+ * pb_pread_block() - read a block of the area
+ * @fd: the device
+ * @sector: of the device
+ * @block: PB_DISK_BLOCK bytes
+ *
+ * Return: 0, -ENOSPC (the device ends before), or -errno of the device.
+ */
+int pb_pread_block(int fd, u64 sector, void *block);
+
+/*
+ * The activity log and the dirty maps, offline (logs.c)
+ */
+
+/**
+ * struct pb_log_block - a block of the activity log's ring
+ * @ret: what pb_record_unpack() says of it, or -EIO
+ * @why: why, if @ret is not 0
+ * @record: the record in it, if there is one
+ */
+struct pb_log_block {
+	int			ret;
+	const char		*why;
+	struct pb_record	record;
+};
+
+/**
+ * struct pb_log - an activity log as it was read
+ * @nr_blocks: of the ring
+ * @blocks: each of them
+ * @ret: what pb_record_recover() says
+ * @why: why, if @ret is not 0
+ * @last: seq of the newest record, 0 if there is none
+ * @nr_hot: hot extents, if @ret is 0
+ * @hot: they, in order
+ */
+struct pb_log {
+	u32			nr_blocks;
+	struct pb_log_block	*blocks;
+	int			ret;
+	const char		*why;
+	u64			last;
+	u32			nr_hot;
+	u32			*hot;
+};
+
+/**
+ * pb_log_read() - read an activity log
+ * @fd: the device that the area is on
+ * @area: the area, with a superblock that counts and that it fits
+ * @log: filled; a block that cannot be read is damaged
+ */
+void pb_log_read(int fd, const struct pb_area *area, struct pb_log *log);
+void pb_log_free(struct pb_log *log);
+
+/**
+ * struct pb_map_info - a dirty map as it was read
+ * @slot: the map, index of its peer in the superblock
+ * @nr_blocks: its blocks
+ * @nr_void: of these, without a mark
+ * @nr_damaged: of these, damaged or not to be read: all that they cover is
+ *	dirty
+ * @damaged: the first of those
+ * @why: of the first of those
+ * @nr_regions: regions of the volume
+ * @nr_dirty: of these, dirty
+ */
+struct pb_map_info {
+	u32		slot;
+	u64		nr_blocks;
+	u64		nr_void;
+	u64		nr_damaged;
+	u64		damaged;
+	const char	*why;
+	u64		nr_regions;
+	u64		nr_dirty;
+};
+
+/**
+ * pb_map_read() - read a dirty map
+ * @fd: the device that the area is on
+ * @area: the area, with a superblock that counts and that it fits
+ * @slot: which one
+ * @info: filled
+ */
+void pb_map_read(int fd, const struct pb_area *area, u32 slot,
+		 struct pb_map_info *info);
+
 /*
  * JSON (json.c).  Each returns a new object, or ends the program when there is
  * no memory for it.
@@ -484,6 +593,9 @@ struct json_object *pb_json_view(const struct pb_view *view);
 struct json_object *pb_json_status(const struct pb_ioc_status *status);
 struct json_object *pb_json_event(const struct pb_event *event);
 struct json_object *pb_json_area(const struct pb_area *area);
+struct json_object *pb_json_log(const struct pb_log *log);
+struct json_object *pb_json_map(const struct pb_super *super,
+				const struct pb_map_info *info);
 
 /**
  * pb_json_add() - add a member to an object and take it over

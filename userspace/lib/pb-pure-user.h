@@ -60,6 +60,62 @@ static inline u64 le64_to_cpu(__le64 value)
 	return le64toh(value);
 }
 
+#define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
+#define swap(a, b) do { __typeof__(a) was = (a); (a) = (b); (b) = was; } while (0)
+
+static inline u64 div_u64_rem(u64 dividend, u32 divisor, u32 *remainder)
+{
+	*remainder = dividend % divisor;
+	return dividend / divisor;
+}
+
+static inline u64 div_u64(u64 dividend, u32 divisor)
+{
+	return dividend / divisor;
+}
+
+#define BITS_PER_LONG		(8 * (int)sizeof(long))
+#define BITS_TO_LONGS(nr)	DIV_ROUND_UP(nr, BITS_PER_LONG)
+
+static inline bool test_bit(unsigned long nr, const unsigned long *map)
+{
+	return map[nr / BITS_PER_LONG] >> nr % BITS_PER_LONG & 1;
+}
+
+static inline void __set_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / BITS_PER_LONG] |= 1UL << nr % BITS_PER_LONG;
+}
+
+static inline void __clear_bit(unsigned long nr, unsigned long *map)
+{
+	map[nr / BITS_PER_LONG] &= ~(1UL << nr % BITS_PER_LONG);
+}
+
+static inline unsigned int hweight_long(unsigned long word)
+{
+	return __builtin_popcountl(word);
+}
+
+static inline unsigned long find_next_bit(const unsigned long *map,
+					  unsigned long size,
+					  unsigned long from)
+{
+	unsigned long word, at;
+
+	if (from >= size)
+		return size;
+	at = from / BITS_PER_LONG;
+	word = map[at] & ~0UL << from % BITS_PER_LONG;
+	while (!word) {
+		if (++at >= BITS_TO_LONGS(size))
+			return size;
+		word = map[at];
+	}
+	at = at * BITS_PER_LONG + __builtin_ctzl(word);
+	return at < size ? at : size;
+}
+
 /**
  * crc32c() - Castagnoli's crc as the kernel's function of that name has it
  * @crc: seed, or the result so far

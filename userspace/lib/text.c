@@ -51,6 +51,21 @@ static const char * const event_names[] = {
 	[PB_EVENT_META_ERROR]		= "meta-error",
 	[PB_EVENT_PEER_DISK_ERROR]	= "peer-disk-error",
 	[PB_EVENT_POLICY]		= "policy",
+	[PB_EVENT_SYNC_BEGIN]		= "sync-begin",
+	[PB_EVENT_SYNC_DONE]		= "sync-done",
+};
+
+static const char * const sync_names[] = {
+	[PB_SYNC_OFF]		= "off",
+	[PB_SYNC_DECIDE]	= "deciding",
+	[PB_SYNC_BEGIN]		= "asking",
+	[PB_SYNC_MARKED]	= "storing",
+	[PB_SYNC_GO]		= "starting",
+	[PB_SYNC_COPY]		= "copying",
+	[PB_SYNC_FLUSH]		= "flushing",
+	[PB_SYNC_ARM]		= "finishing",
+	[PB_SYNC_DONE]		= "finishing",
+	[PB_SYNC_SYNCED]	= "synced",
 };
 
 static const char * const counter_names[] = {
@@ -86,6 +101,11 @@ static const char * const counter_names[] = {
 	[PB_CNT_KEEPALIVES_TX]		= "keepalives_tx",
 	[PB_CNT_META_WRITES]		= "meta_writes",
 	[PB_CNT_LOCAL_ERRORS]		= "local_errors",
+	[PB_CNT_LOG_WAITS]		= "log_waits",
+	[PB_CNT_LOG_RECORDS]		= "log_records",
+	[PB_CNT_LOG_FLUSHES]		= "log_flushes",
+	[PB_CNT_SYNC_BYTES]		= "sync_bytes",
+	[PB_CNT_SYNC_ZEROED]		= "sync_zeroed",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);
@@ -115,6 +135,11 @@ const char *pb_link_state_name(u32 state)
 const char *pb_policy_name(u32 policy)
 {
 	return name_of(policy_names, ARRAY_SIZE(policy_names), policy);
+}
+
+const char *pb_sync_name(u32 state)
+{
+	return name_of(sync_names, ARRAY_SIZE(sync_names), state);
 }
 
 const char *pb_event_name(u32 type)
@@ -204,6 +229,29 @@ int pb_parse_u64(const char *text, u64 min, u64 max, u64 *value,
 			       (unsigned long long)min,
 			       (unsigned long long)max);
 	*value = number;
+	return 0;
+}
+
+int pb_parse_size(const char *text, u32 min, u32 max, u32 *bytes,
+		  struct pb_error *err)
+{
+	size_t digits;
+	u64 number;
+
+	digits = take_digits(text, &number);
+	if (digits && number <= U32_MAX && !strcmp(text + digits, "KiB"))
+		number <<= 10;
+	else if (digits && number <= U32_MAX && !strcmp(text + digits, "MiB"))
+		number <<= 20;
+	else if (!digits || text[digits])
+		return pb_fail(err, -EINVAL,
+			       "'%s' is not a size (as 65536, 64KiB or 4MiB)",
+			       text);
+	if (number < min || number > max || number & (number - 1))
+		return pb_fail(err, -ERANGE,
+			       "%s is not a power of two from %u to %u bytes",
+			       text, min, max);
+	*bytes = number;
 	return 0;
 }
 

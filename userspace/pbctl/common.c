@@ -138,6 +138,16 @@ u64 option_u64(const char *option, u64 min, u64 max)
 	return value;
 }
 
+u32 option_size(const char *option, u32 min, u32 max)
+{
+	struct pb_error err;
+	u32 bytes;
+
+	if (pb_parse_size(optarg, min, max, &bytes, &err))
+		usage_error("%s: %s", option, err.text);
+	return bytes;
+}
+
 u32 option_ms(const char *option)
 {
 	struct pb_error err;

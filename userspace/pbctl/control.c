@@ -110,7 +110,8 @@ static int run_info(int argc, char **argv)
 		printf("members of a view  %u at most\n", ctl.info.max_members);
 		printf("features           %#llx%s\n",
 		       (unsigned long long)ctl.info.features,
-		       ctl.info.features & PB_FEATURE_VIEWS ? " (views)" : "");
+		       ctl.info.features & PB_FEATURE_SYNC ?
+		       " (views, state transfer)" : " (views)");
 	}
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;

@@ -50,8 +50,12 @@ struct local_dev {
  * @force: --force
  * @json: --json
  * @format: a superblock is to be written
- * @block_size: 0 if not given
- * @sectors: 0 if not given
+ * @block_size: 0 if not given, and so are the next five
+ * @sectors: the volume's size
+ * @extent_size: bytes of an extent of the activity log
+ * @hot_extents: extents hot at once
+ * @region_size: bytes of a region of a dirty map
+ * @maps: dirty maps there is room for
  * @area: the metadata area as it is now
  */
 struct create {
@@ -67,12 +71,17 @@ struct create {
 	bool			format;
 	u32			block_size;
 	u64			sectors;
+	u32			extent_size;
+	u32			hot_extents;
+	u32			region_size;
+	u32			maps;
 	struct pb_area		area;
 };
 
 enum {
 	OPT_DATA = 256, OPT_META, OPT_VOLUME, OPT_REPLICA, OPT_SYNCED,
-	OPT_BLANK, OPT_BLOCK_SIZE, OPT_SIZE, OPT_FORCE, OPT_JSON,
+	OPT_BLANK, OPT_BLOCK_SIZE, OPT_SIZE, OPT_EXTENT_SIZE, OPT_HOT_EXTENTS,
+	OPT_REGION_SIZE, OPT_MAPS, OPT_FORCE, OPT_JSON,
 };
 
 static const struct option options[] = {
@@ -84,11 +93,42 @@ static const struct option options[] = {
 	{ "blank", no_argument, NULL, OPT_BLANK },
 	{ "block-size", required_argument, NULL, OPT_BLOCK_SIZE },
 	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "extent-size", required_argument, NULL, OPT_EXTENT_SIZE },
+	{ "hot-extents", required_argument, NULL, OPT_HOT_EXTENTS },
+	{ "region-size", required_argument, NULL, OPT_REGION_SIZE },
+	{ "maps", required_argument, NULL, OPT_MAPS },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
+
+/* Of the activity log and the dirty maps. */
+static void take_geometry(struct create *create, int option)
+{
+	switch (option) {
+	case OPT_EXTENT_SIZE:
+		create->extent_size =
+			option_size("--extent-size",
+				    PB_SECTOR_SIZE << PB_DISK_MIN_EXTENT_SHIFT,
+				    PB_SECTOR_SIZE << PB_DISK_MAX_EXTENT_SHIFT);
+		break;
+	case OPT_HOT_EXTENTS:
+		create->hot_extents = option_u64("--hot-extents",
+						 PB_DISK_MIN_LOG_SLOTS,
+						 PB_DISK_MAX_LOG_SLOTS);
+		break;
+	case OPT_REGION_SIZE:
+		create->region_size =
+			option_size("--region-size",
+				    PB_SECTOR_SIZE << PB_DISK_MIN_REGION_SHIFT,
+				    PB_SECTOR_SIZE << PB_DISK_MAX_REGION_SHIFT);
+		break;
+	case OPT_MAPS:
+		create->maps = option_u64("--maps", 1, PB_DISK_MAX_PEERS);
+		break;
+	}
+}
 
 static void take_option(struct create *create, int option)
 {
@@ -122,6 +162,9 @@ static void take_option(struct create *create, int option)
 		break;
 	case OPT_JSON:
 		create->json = true;
+		break;
+	default:
+		take_geometry(create, option);
 		break;
 	}
 }
@@ -301,6 +344,34 @@ static void choose_size(struct create *create)
 		     (unsigned long long)create->sectors);
 }
 
+/* Zero is the default, as in a superblock. */
+static u32 shift_of(u32 bytes)
+{
+	return bytes ? __builtin_ctz(bytes / PB_SECTOR_SIZE) : 0;
+}
+
+/* What the kernel would refuse, said with a way out. */
+static void check_geometry(struct create *create)
+{
+	struct pb_super super = {
+		.data_sectors = create->sectors,
+		.log_slots = create->hot_extents,
+		.extent_shift = shift_of(create->extent_size),
+		.region_shift = shift_of(create->region_size),
+		.nr_maps = create->maps,
+	};
+	const char *path = create->meta.path ?: create->data.path;
+	const char *why;
+
+	if (pb_super_defaults(&super, &why))
+		fail("%s: %s", path, why);
+	if (pb_layout_fits(&super, create->area.sectors, &why))
+		fail("%s: %s: it is enough for %llu sectors; a larger --region-size or fewer --maps take less",
+		     path, why,
+		     (unsigned long long)pb_layout_max_data(&super,
+							    create->area.sectors));
+}
+
 static void plan_format(struct create *create)
 {
 	if (!create->synced && !create->blank)
@@ -308,6 +379,7 @@ static void plan_format(struct create *create)
 		     create->meta.path ?: create->data.path,
 		     create->data.path);
 	choose_size(create);
+	check_geometry(create);
 	check_other_place(create);
 	check_signatures(create);
 	if (pb_uuid_zero(create->volume))
@@ -326,6 +398,13 @@ static void same_uuid(const char *option, const u8 *given, const u8 *there)
 		     option, pb_uuid_text(given, a), pb_uuid_text(there, b));
 }
 
+static void same_number(const char *option, u32 given, u32 there)
+{
+	if (given && given != there)
+		fail("%s %u: the superblock says %u; leave the option out",
+		     option, given, there);
+}
+
 static void plan_existing(struct create *create)
 {
 	const struct pb_super *super = &create->area.super;
@@ -338,9 +417,13 @@ static void plan_existing(struct create *create)
 		     create->synced ? "--declare-synced" : "--blank");
 	same_uuid("--volume", create->volume, super->volume);
 	same_uuid("--replica", create->replica, super->replica);
-	if (create->block_size && create->block_size != super->block_size)
-		fail("--block-size %u: the superblock says %u; leave the option out",
-		     create->block_size, super->block_size);
+	same_number("--block-size", create->block_size, super->block_size);
+	same_number("--extent-size", create->extent_size,
+		    PB_SECTOR_SIZE << super->extent_shift);
+	same_number("--hot-extents", create->hot_extents, super->log_slots);
+	same_number("--region-size", create->region_size,
+		    PB_SECTOR_SIZE << super->region_shift);
+	same_number("--maps", create->maps, super->nr_maps);
 	if (create->sectors && create->sectors != super->data_sectors)
 		fail("--size %llu: the superblock says %llu; leave the option out",
 		     (unsigned long long)create->sectors,
@@ -351,11 +434,40 @@ static void plan_existing(struct create *create)
 	choose_size(create);
 }
 
+/* The optional words of the table line, after their number. */
+static void format_words(const struct create *create, const char *replica,
+			 char *args, size_t size)
+{
+	const struct {
+		const char	*name;
+		u32		value;
+	} numbers[] = {
+		{ "block_size", create->block_size },
+		{ "extent_size", create->extent_size },
+		{ "hot_extents", create->hot_extents },
+		{ "region_size", create->region_size },
+		{ "maps", create->maps },
+	};
+	unsigned int i, words = 6;
+	char more[256] = "";
+	size_t len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (!numbers[i].value)
+			continue;
+		words += 2;
+		len += snprintf(more + len, sizeof(more) - len, " %s %u",
+				numbers[i].name, numbers[i].value);
+	}
+	snprintf(args, size, "%u name %s replica %s format %s%s", words,
+		 create->name, replica, create->synced ? "synced" : "blank",
+		 more);
+}
+
 static void set_up(struct create *create, struct pb_ioc_dev *dev)
 {
 	char volume[PB_UUID_TEXT], replica[PB_UUID_TEXT];
-	char params[512], args[256] = "0", meta[32] = "-", dm_uuid[64];
-	char block[32] = "";
+	char params[768], args[512] = "0", meta[32] = "-", dm_uuid[64];
 	struct pb_dm_table table = {
 		.name = create->name, .uuid = dm_uuid,
 		.sectors = create->sectors, .params = params,
@@ -367,14 +479,8 @@ static void set_up(struct create *create, struct pb_ioc_dev *dev)
 	if (create->meta.path)
 		snprintf(meta, sizeof(meta), "%u:%u", create->meta.major,
 			 create->meta.minor);
-	if (create->block_size)
-		snprintf(block, sizeof(block), " block_size %u",
-			 create->block_size);
 	if (create->format)
-		snprintf(args, sizeof(args),
-			 "%d name %s replica %s format %s%s",
-			 create->block_size ? 8 : 6, create->name, replica,
-			 create->synced ? "synced" : "blank", block);
+		format_words(create, replica, args, sizeof(args));
 	snprintf(params, sizeof(params), "%s %u:%u %s %s", volume,
 		 create->data.major, create->data.minor, meta, args);
 	/* Of the replica, so that the same one is not set up twice here. */
@@ -462,6 +568,14 @@ const struct verb verb_create = {
 "  --replica UUID      new replica: its own UUID (else a random one)\n"
 "  --block-size N      new replica: 512 to 4096 (else that of the data device)\n"
 "  --size SECTORS      new replica: size in sectors of 512 bytes (else all there is)\n"
+"  --extent-size SIZE  new replica: extent of the activity log, 1MiB to 64MiB\n"
+"                      (default 4MiB)\n"
+"  --hot-extents N     new replica: extents under write at once, 64 to 65536\n"
+"                      (default 16384)\n"
+"  --region-size SIZE  new replica: what a bit of a dirty map stands for, 4KiB to\n"
+"                      4MiB, not more than the extent (default 64KiB)\n"
+"  --maps N            new replica: dirty maps there is room for, one for each\n"
+"                      replica that is absent, 1 to 7 (default 4)\n"
 "  --force             go on although something would be overwritten\n"
 "  --json              print the new volume's status as JSON\n\n"
 "Example, on the first node and then on the second:\n"

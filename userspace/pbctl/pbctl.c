@@ -21,6 +21,7 @@ static const struct verb * const verbs[] = {
 	&verb_view_set,
 	&verb_view_show,
 	&verb_policy,
+	&verb_resync,
 	&verb_dump_meta,
 	&verb_info,
 };

@@ -41,7 +41,13 @@ extern const struct verb verb_listen;
 extern const struct verb verb_disconnect;
 extern const struct verb verb_view_set;
 extern const struct verb verb_view_show;
+#define SYNC_LINE	128
+
+/* How far a state transfer is, in one line. */
+const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room);
+
 extern const struct verb verb_policy;
+extern const struct verb verb_resync;
 extern const struct verb verb_dump_meta;
 extern const struct verb verb_info;
 
@@ -90,6 +96,7 @@ char **want_args(int argc, char **argv, int min, int max);
 
 /* An option's value, or the end of the program. */
 u64 option_u64(const char *option, u64 min, u64 max);
+u32 option_size(const char *option, u32 min, u32 max);
 u32 option_ms(const char *option);
 void option_uuid(const char *option, u8 *uuid);
 
@@ -120,5 +127,27 @@ void print_json_line(struct json_object *object);
  * @self: own replica UUID, to be marked, or all zero
  */
 void print_members(const struct pb_view *view, const u8 *self);
+
+/**
+ * dump_log() - print the activity log of a metadata area
+ * @fd: the device
+ * @area: with a superblock that counts and that it fits
+ * @json: to add it to, or NULL to print text
+ *
+ * Return: NULL, or why every extent may be hot.
+ */
+const char *dump_log(int fd, const struct pb_area *area,
+		     struct json_object *json);
+
+/**
+ * dump_maps() - print the dirty maps of a metadata area
+ * @fd: the device
+ * @area: with a superblock that counts and that it fits
+ * @json: to add them to, or NULL to print text
+ *
+ * Return: NULL, or why a block is damaged.
+ */
+const char *dump_maps(int fd, const struct pb_area *area,
+		      struct json_object *json);
 
 #endif /* PBCTL_H */

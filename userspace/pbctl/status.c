@@ -214,7 +214,7 @@ static void print_counters(const struct pb_ioc_status *status)
 
 static void print_volume(const struct pb_ioc_status *status, const char *name)
 {
-	char uuid[PB_UUID_TEXT], text[PB_NAME_LEN];
+	char uuid[PB_UUID_TEXT], text[PB_NAME_LEN], line[SYNC_LINE];
 
 	printf("%s: %s, %s, view %llu, %s\n", name, pb_role_name(status->role),
 	       pb_state_name(status->replica_state),
@@ -233,6 +233,9 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	}
 	print_link("upstream", &status->upstream);
 	print_link("downstream", &status->downstream);
+	if (status->sync.state != PB_SYNC_OFF)
+		printf("  transfer    %s\n",
+		       sync_line(&status->sync, line, sizeof(line)));
 	printf("  writes      %llu in flight, %llu held, oldest %u ms, %llu being applied; policy %s\n",
 	       (unsigned long long)status->in_flight,
 	       (unsigned long long)status->held, status->oldest_wait_ms,

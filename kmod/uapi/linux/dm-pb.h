@@ -29,6 +29,7 @@
 
 /* Features of the module, reported by PB_IOC_INFO. */
 #define PB_FEATURE_VIEWS	(1ULL << 0)	/* numbered views, two members */
+#define PB_FEATURE_SYNC		(1ULL << 1)	/* activity log, state transfer */
 
 /**
  * enum pb_role - what this replica does in its current view
@@ -339,7 +340,54 @@ enum pb_counter {
 	PB_CNT_KEEPALIVES_TX,
 	PB_CNT_META_WRITES,		/* blocks written to the metadata device */
 	PB_CNT_LOCAL_ERRORS,		/* bios that the data device failed */
+	PB_CNT_LOG_WAITS,		/* writes that waited for the activity log */
+	PB_CNT_LOG_RECORDS,		/* records written to it */
+	PB_CNT_LOG_FLUSHES,		/* flushes for want of clean extents */
+	PB_CNT_SYNC_BYTES,		/* copied to the backup by state transfer */
+	PB_CNT_SYNC_ZEROED,		/* of these, zero and not sent */
 	PB_CNT_NR
+};
+
+/**
+ * enum pb_sync_state - state transfer to the successor; drawing in pb-sync.h
+ * @PB_SYNC_OFF: none goes on
+ * @PB_SYNC_DECIDE: what is to be copied is being decided
+ * @PB_SYNC_BEGIN: the successor says what of its data may differ
+ * @PB_SYNC_MARKED: that is being made durable
+ * @PB_SYNC_GO: the successor's disk is to say that it is not to be trusted
+ * @PB_SYNC_COPY: regions are copied
+ * @PB_SYNC_FLUSH: all are copied, the successor flushes
+ * @PB_SYNC_ARM: writes wait for the successor's acks; that is made durable
+ * @PB_SYNC_DONE: the successor's disk is to say that it is synced
+ * @PB_SYNC_SYNCED: it holds every acknowledged write; a view may list it so
+ */
+enum pb_sync_state {
+	PB_SYNC_OFF	= 0,
+	PB_SYNC_DECIDE	= 1,
+	PB_SYNC_BEGIN	= 2,
+	PB_SYNC_MARKED	= 3,
+	PB_SYNC_GO	= 4,
+	PB_SYNC_COPY	= 5,
+	PB_SYNC_FLUSH	= 6,
+	PB_SYNC_ARM	= 7,
+	PB_SYNC_DONE	= 8,
+	PB_SYNC_SYNCED	= 9,
+};
+
+/**
+ * struct pb_sync_info - a state transfer, as PB_IOC_STATUS shows it
+ * @state: enum pb_sync_state
+ * @paused: 1 if it is held
+ * @total: bytes that were to be copied when it began or went on
+ * @left: bytes still to be copied
+ * @seconds: since it began or went on
+ */
+struct pb_sync_info {
+	__u32	state;
+	__u32	paused;
+	__u64	total;
+	__u64	left;
+	__u64	seconds;
 };
 
 /* Flags of struct pb_ioc_status. */
@@ -372,6 +420,7 @@ enum pb_counter {
  * @upstream: the connection to the predecessor
  * @downstream: the connection to the successor
  * @counters: by enum pb_counter
+ * @sync: the state transfer to the successor
  * @reserved: zero
  * @reason: out: why not
  *
@@ -398,7 +447,25 @@ struct pb_ioc_status {
 	struct pb_link		upstream;
 	struct pb_link		downstream;
 	__u64			counters[PB_COUNTER_ROOM];
-	__u64			reserved[16];
+	struct pb_sync_info	sync;
+	__u64			reserved[12];
+	char			reason[PB_REASON_LEN];
+};
+
+/**
+ * struct pb_ioc_sync - PB_IOC_SET_SYNC: hold or go on with state transfers
+ * @dev: the volume
+ * @pause: 1: no chunk is begun from now on, in this transfer or a later one;
+ *	0: they are; not kept across a restart
+ * @reserved: zero
+ * @reason: out: why not
+ *
+ * Errors: EINVAL, ENODEV, EINTR.
+ */
+struct pb_ioc_sync {
+	struct pb_ioc_dev	dev;
+	__u32			pause;
+	__u32			reserved;
 	char			reason[PB_REASON_LEN];
 };
 
@@ -410,6 +477,7 @@ struct pb_ioc_status {
 #define PB_IOC_CONNECT		_IOWR(PB_IOC_MAGIC, 4, struct pb_ioc_connect)
 #define PB_IOC_DISCONNECT	_IOWR(PB_IOC_MAGIC, 5, struct pb_ioc_disconnect)
 #define PB_IOC_SET_POLICY	_IOWR(PB_IOC_MAGIC, 6, struct pb_ioc_policy)
+#define PB_IOC_SET_SYNC		_IOWR(PB_IOC_MAGIC, 7, struct pb_ioc_sync)
 
 /**
  * enum pb_event_type - what happened
@@ -425,6 +493,8 @@ struct pb_ioc_status {
  * @PB_EVENT_META_ERROR: the metadata device failed; the replica has stopped
  * @PB_EVENT_PEER_DISK_ERROR: the peer's data device failed
  * @PB_EVENT_POLICY: the policy was changed
+ * @PB_EVENT_SYNC_BEGIN: a state transfer to the backup began or went on
+ * @PB_EVENT_SYNC_DONE: the backup is synced; a view may list it so
  */
 enum pb_event_type {
 	PB_EVENT_CREATED		= 1,
@@ -439,6 +509,8 @@ enum pb_event_type {
 	PB_EVENT_META_ERROR		= 10,
 	PB_EVENT_PEER_DISK_ERROR	= 11,
 	PB_EVENT_POLICY			= 12,
+	PB_EVENT_SYNC_BEGIN		= 13,
+	PB_EVENT_SYNC_DONE		= 14,
 };
 
 /**

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# State transfer between two replicas in one machine: a blank one gets a full
+# copy, one that was away gets what it missed, and both are equal afterwards.
+. "$(dirname "$0")/lib.sh"
+begin
+
+# until_synced A B: B, a member that is not synced, is brought up to date by A
+until_synced() {
+	wait_for sh -c "test \$(pbt status $2 state) = synced && test \$(pbt status $1 sync) = synced"
+}
+
+make_disks A B
+replica A a
+dmsetup create B --table "0 $sectors pb $volume $dev_dB $dev_mB 4 format blank replica $(uuid_of b)"
+check "A is alone" pbt view A 1 a
+for i in 1 2 3 5 8 13; do
+	pbt io A write $((i << 20)) 300000 $i >/dev/null
+done
+check "A: view 2, B is its backup" pbt view A 2 ab-
+check "B: view 2" pbt view B 2 ab-
+is "$(pbt status B state)" blank "B is blank"
+check "they connect" pbt pair A B
+check "B is brought up to date" until_synced A B
+check "A: view 3, B is synced" pbt view A 3 ab
+check "B: view 3" pbt view B 3 ab
+check "they connect" pbt pair A B
+is "$(pbt io A write 4096 65536 7)" 0 "a write"
+is "$(pbt io A flush)" 0 "a flush"
+same
+
+# Away, and back: only what it missed is copied.
+check "A: view 4, B is left out" pbt view A 4 a
+check "B: view 4" pbt view B 4 a
+is "$(pbt status B state)" stale "B is stale"
+is "$(pbt io A write $((6 << 20)) 262144 9)" 0 "A writes without it"
+before=$(pbt status A sync_bytes)
+check "A: view 5" pbt view A 5 ab-
+check "B: view 5" pbt view B 5 ab-
+check "they connect" pbt pair A B
+check "B is brought up to date" until_synced A B
+moved=$(($(pbt status A sync_bytes) - before))
+[ "$moved" -ge 262144 ] && [ "$moved" -le 1048576 ]
+ok $? "only what it missed was copied: $moved bytes"
+check "A: view 6" pbt view A 6 ab
+check "B: view 6" pbt view B 6 ab
+check "they connect" pbt pair A B
+is "$(pbt io A write 8192 4096 3)" 0 "a write"
+same
+
+# Held: writes go on, into what is copied and what is not.
+check "A: view 7, B is left out" pbt view A 7 a
+check "B: view 7" pbt view B 7 a
+is "$(pbt io A write 0 4194304 11)" 0 "A writes without it"
+check "A: view 8" pbt view A 8 ab-
+check "B: view 8" pbt view B 8 ab-
+check "held" "$PBCTL" resync A --pause
+check "they connect" pbt pair A B
+check "the transfer waits" wait_for sh -c 'test $(pbt status A sync) = copy'
+is "$(pbt io A write 65536 65536 12)" 0 "a write into what is not copied"
+is "$(pbt io A write $((10 << 20)) 65536 13)" 0 "a write into what B has"
+is "$(pbt io A write $(((4 << 20) - 65536)) 131072 14)" 0 "one into both"
+check "it says so" sh -c "$PBCTL resync A | grep -q 'copying, paused, 0.0 % of 4.0 MiB'"
+is "$(pbt status B state)" syncing "B's disk says that it is not to be trusted"
+check "go on" "$PBCTL" resync A --resume
+check "until B is synced" timeout 60 "$PBCTL" resync A --watch
+is "$(pbt status B state)" synced "B is synced"
+check "A: view 9" pbt view A 9 ab
+check "B: view 9" pbt view B 9 ab
+check "they connect" pbt pair A B
+is "$(pbt io A write 16384 4096 3)" 0 "a write"
+same
+
+# The roles change, and the old primary comes back.
+check "B: view 10, alone" pbt view B 10 b
+check "A: view 10" pbt view A 10 b
+is "$(pbt io B write $((9 << 20)) 4096 5)" 0 "B writes"
+check "B: view 11" pbt view B 11 ba-
+check "A: view 11" pbt view A 11 ba-
+check "they connect" pbt pair B A
+check "A is brought up to date" until_synced B A
+same
+check "B: view 12" pbt view B 12 ba
+check "A: view 12" pbt view A 12 ba
