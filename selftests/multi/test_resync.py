@@ -63,12 +63,11 @@ class Transfer:
         self.oracle.verify(self.source.vm.disk_path("data"), self.runs, where)
         self.runs.clear()
 
-    def go_on(self, view=None):
-        """Connect, in another view if there is one."""
-        if view:
-            self.pair.set_view(view, self.source, self.target.member(":unsynced"))
+    def go_on(self, view, timeout=TIMEOUT, keepalive=100):
+        """Connect, in the view before or another one."""
+        self.pair.set_view(view, self.source, self.target.member(":unsynced"))
         self.pair.rig.delay(2)
-        self.pair.link(self.source, timeout=TIMEOUT)
+        self.pair.link(self.source, timeout=timeout, keepalive=keepalive)
 
     def progress(self):
         """The state transfer, once it is known what has to be copied."""
@@ -222,5 +221,28 @@ def test_source(pair):
     transfer.finish()
 
 
+def test_full_log(pair):
+    """the source dies while the target waits for a word from it to clean its log: the target follows the views"""
+    pair.new_volume(link=False, extra=GEOMETRY)
+    a, b = pair.nodes
+    pair.set_view(2, a)
+    # More extents than the log has slots; nothing but a keepalive tells that they are done, and it comes late.
+    a.vm.run(f"dd if=/dev/urandom of={DEVICE} bs=1M count=120 oflag=direct 2>/dev/null", 120)
+    pair.set_view(3, a, b.member(":unsynced"))
+    pair.link(a, timeout=60000, keepalive=20000)
+    seen = until("the target's log is full", lambda: b.status()["applying"] and a.status()["transfer"]["left_bytes"])
+    a.vm.power_cut(keep=0.3, torn=0.2, seed=1)
+    print(f"#   {seen >> 10} KiB were left", flush=True)
+    pair.reboot(a)
+    a.come_back(crashed=True)
+    pair.set_view(4, a, b.member(":unsynced"))
+    pair.link(a, timeout=TIMEOUT)
+    pair.wait_synced(a)
+    pair.set_view(5, a, b)
+    pair.link(a, timeout=TIMEOUT)
+    a.vm.run(f"sync {DEVICE}")
+    pair.finish()
+
+
 if __name__ == "__main__":
-    sys.exit(main([test_cut, test_freeze, test_target, test_source], disks=DISKS))
+    sys.exit(main([test_cut, test_freeze, test_target, test_source, test_full_log], disks=DISKS))
