@@ -135,6 +135,29 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 	return path->up ? PB_STARTED : hold(path, req, status);
 }
 
+static bool overlap(const struct pb_req *a, const struct pb_req *b)
+{
+	return a->sector <= b->last && b->sector <= a->last;
+}
+
+/*
+ * The chunk of a state transfer that waits for a range which writes keep busy:
+ * who comes later lets it go first, else the transfer might never end.
+ */
+static struct pb_req *chunk_before(struct pb_path *path,
+				   const struct pb_req *req)
+{
+	struct pb_req *chunk;
+
+	lockdep_assert_held(&path->lock);
+	if (!is_change(req))
+		return NULL;
+	list_for_each_entry(chunk, &path->wanted, send)
+		if (overlap(chunk, req))
+			return chunk;
+	return NULL;
+}
+
 /* Does it overlap a write under way?  A flush has no range. */
 static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
 {
@@ -146,9 +169,23 @@ static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
 	req->last = req->sector + req->count - 1;
 	other = req_tree_iter_first(&path->tree, req->sector, req->last);
 	if (!other)
+		other = chunk_before(path, req);
+	if (req->copy)
+		list_del_init(&req->send);
+	if (!other)
 		return PB_STARTED;
+	if (req->copy)
+		list_add_tail(&req->send, &path->wanted);
 	park(path, req, &other->waiters, PB_CNT_OVERLAP_WAITS);
 	return PB_PARKED;
+}
+
+/* A chunk is not to be copied after all: nobody has to wait for it. */
+static void drop_chunk(struct pb_path *path, struct pb_req *chunk)
+{
+	lockdep_assert_held(&path->lock);
+	list_del_init(&chunk->send);
+	retry_list(path, &chunk->waiters);
 }
 
 /* Has the next member to do it too? */
@@ -250,6 +287,8 @@ static enum pb_start start(struct pb_path *path, struct pb_req *req,
 		res = admit_range(path, req);
 	if (res == PB_STARTED)
 		res = enlist(path, req);
+	if (res == PB_REFUSED && req->copy)
+		drop_chunk(path, req);
 	return res;
 }
 
@@ -333,6 +372,7 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	INIT_LIST_HEAD(&path->sendq);
 	INIT_LIST_HEAD(&path->unacked);
 	INIT_LIST_HEAD(&path->order);
+	INIT_LIST_HEAD(&path->wanted);
 	INIT_WORK(&path->work, retry_work);
 	init_waitqueue_head(&path->idle_wait);
 	path->next_seq = 1;

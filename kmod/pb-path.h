@@ -50,7 +50,8 @@ struct pb_source {
  * one, which has no local leg
  * @node: while parked: on held, retry or another request's waiters; while the
  *	downstream leg is pending: on unacked
- * @send: on sendq while not yet handed to the socket
+ * @send: on sendq while not yet handed to the socket; of a chunk that waits: on
+ *	wanted
  * @order: among those with a downstream leg, until the last leg is done
  * @waiters: requests that overlap this one and came later
  * @rb: in the tree of writes under way, keyed by @sector
@@ -145,6 +146,7 @@ enum pb_start {
  * @retry: requests to be started by @work
  * @sendq: to be sent, in order
  * @unacked: downstream leg pending, in order of @seq
+ * @wanted: chunks of a state transfer that wait for writes under way
  * @order: downstream leg or the other one pending, in order of @seq
  * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
@@ -181,6 +183,7 @@ struct pb_path {
 	struct list_head	sendq;
 	struct list_head	unacked;
 	struct list_head	order;
+	struct list_head	wanted;
 	unsigned int		nr_older;
 	unsigned int		nr_active;
 	unsigned int		nr_parked;
