@@ -294,11 +294,11 @@ void pb_device_table_event(struct pb_device *pb);
 /* pb-link.c: connections */
 
 /**
- * pb_link_limits() - what suits this data device and the neighbours'
+ * pb_link_stack_limits() - what suits this data device and the neighbours'
  * @pb: the device
- * @limits: filled
+ * @limits: made as strict as they are
  */
-void pb_link_limits(struct pb_device *pb, struct pb_limits *limits);
+void pb_link_stack_limits(struct pb_device *pb, struct queue_limits *limits);
 
 /**
  * pb_link_init() - prepare both sides
@@ -384,14 +384,6 @@ int pb_resync_marked(struct pb_device *pb, const struct pb_msg *msg);
  * @data: filled
  */
 void pb_resync_describe(struct pb_device *pb, struct pb_data_id *data);
-
-/* pb-target.c */
-
-/**
- * pb_target_update_limits() - the neighbours have changed: tell the queue
- * @pb: the device, ctl_mutex held
- */
-void pb_target_update_limits(struct pb_device *pb);
 
 /* pb-role.c: views */
 

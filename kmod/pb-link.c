@@ -7,6 +7,7 @@
 #include <linux/device-mapper.h>
 #include <linux/file.h>
 
+#include "compat.h"
 #include "pb-device.h"
 
 #define DM_MSG_PREFIX "pb"
@@ -54,7 +55,7 @@ static void own_limits(struct pb_device *pb, struct pb_limits *limits)
 	limits->max_zeroes = bdev_write_zeroes_sectors(bdev);
 }
 
-void pb_link_limits(struct pb_device *pb, struct pb_limits *limits)
+static void all_limits(struct pb_device *pb, struct pb_limits *limits)
 {
 	const struct pb_side *sides[] = { &pb->up, &pb->down };
 	int i;
@@ -65,6 +66,43 @@ void pb_link_limits(struct pb_device *pb, struct pb_limits *limits)
 		if (sides[i]->limits.physical_block)
 			pb_limits_stack(limits, &sides[i]->limits);
 	mutex_unlock(&pb->ti_mutex);
+}
+
+/*
+ * The stricter of both ends.  A discard is offered only where every member can
+ * zero without being sent the zeroes: else one of a whole disk would write it.
+ */
+static void stack_limits(struct queue_limits *limits, const void *arg)
+{
+	const struct pb_limits *both = arg;
+	u32 discard = min_t(u32, both->max_zeroes, PB_WIRE_MAX_ZEROES);
+
+	limits->physical_block_size = max(limits->physical_block_size,
+					  both->physical_block);
+	limits->io_min = max(limits->io_min, limits->physical_block_size);
+	limits->io_opt = both->io_opt;
+	limits->discard_granularity = max(both->discard_granularity,
+					  limits->physical_block_size);
+	limits->max_hw_discard_sectors = discard;
+	limits->max_discard_sectors = discard;
+}
+
+void pb_link_stack_limits(struct pb_device *pb, struct queue_limits *limits)
+{
+	struct pb_limits both;
+
+	all_limits(pb, &both);
+	stack_limits(limits, &both);
+}
+
+/* The neighbours have changed: tell the queue. */
+static void update_limits(struct pb_device *pb)
+{
+	struct pb_limits both;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	all_limits(pb, &both);
+	pb_compat_update_limits(pb->disk->queue, stack_limits, &both);
 }
 
 static void learn_limits(struct pb_side *side, const struct pb_limits *limits)
@@ -327,7 +365,7 @@ static void link_work(struct work_struct *work)
 
 	mutex_lock(&pb->ctl_mutex);
 	if (xchg(&pb->limits_changed, false))
-		pb_target_update_limits(pb);
+		update_limits(pb);
 	pb_role_stop(pb);
 	if (pb->up.conn && READ_ONCE(pb->disk_failed))
 		close_side(&pb->up, PB_BYE_DISK_FAILED);
@@ -375,7 +413,7 @@ void pb_link_set_view(struct pb_device *pb)
 	set_side(&pb->up, self - 1, self != PB_NO_MEMBER && self > 0);
 	set_side(&pb->down, self + 1,
 		 self != PB_NO_MEMBER && self + 1 < view->nr_members);
-	pb_target_update_limits(pb);
+	update_limits(pb);
 }
 
 /* The part of a hello that stands while the view does. */

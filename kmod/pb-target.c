@@ -625,34 +625,6 @@ static int pb_iterate_devices(struct dm_target *ti,
 }
 
 /*
- * The stricter of both ends.  A discard is offered only where every member can
- * zero without being sent the zeroes: else one of a whole disk would write it.
- */
-static void stack_limits(struct queue_limits *limits, const void *arg)
-{
-	const struct pb_limits *both = arg;
-	u32 discard = min_t(u32, both->max_zeroes, PB_WIRE_MAX_ZEROES);
-
-	limits->physical_block_size = max(limits->physical_block_size,
-					  both->physical_block);
-	limits->io_min = max(limits->io_min, limits->physical_block_size);
-	limits->io_opt = both->io_opt;
-	limits->discard_granularity = max(both->discard_granularity,
-					  limits->physical_block_size);
-	limits->max_hw_discard_sectors = discard;
-	limits->max_discard_sectors = discard;
-}
-
-void pb_target_update_limits(struct pb_device *pb)
-{
-	struct pb_limits both;
-
-	lockdep_assert_held(&pb->ctl_mutex);
-	pb_link_limits(pb, &both);
-	pb_compat_update_limits(pb->disk->queue, stack_limits, &both);
-}
-
-/*
  * The volume's block size, which suits the other replicas too, and pages that
  * keep still while they are written: the socket and the disk each read them.
  */
@@ -660,13 +632,11 @@ static void pb_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	struct pb_target *target = ti->private;
 	unsigned int size = target->pb->super.block_size;
-	struct pb_limits both;
 
 	limits->logical_block_size = max(limits->logical_block_size, size);
 	limits->physical_block_size = max(limits->physical_block_size, size);
 	pb_compat_stable_writes_hint(limits);
-	pb_link_limits(target->pb, &both);
-	stack_limits(limits, &both);
+	pb_link_stack_limits(target->pb, limits);
 }
 
 static struct target_type pb_target_type = {
