@@ -204,7 +204,7 @@ static bool goes_down(struct pb_path *path, const struct pb_req *req)
 	       pb_map_test_range(map, req->sector, req->count) != PB_MAP_ALL;
 }
 
-static void add_net_leg(struct pb_path *path, struct pb_req *req)
+void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
 	req->legs |= PB_LEG_NET;
@@ -272,7 +272,7 @@ static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 		req->in_tree = true;
 	}
 	if (goes_down(path, req))
-		add_net_leg(path, req);
+		pb_path_add_net_leg(path, req);
 	track(path, req);
 	trace_hop(path, req, trace_pb_start);
 	return enter_log(path, req);
@@ -292,7 +292,7 @@ static enum pb_start start(struct pb_path *path, struct pb_req *req,
 	return res;
 }
 
-static struct pb_conn *conn_to_kick(struct pb_path *path)
+struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
 {
 	lockdep_assert_held(&path->lock);
 	if (!path->up || list_empty(&path->sendq))
@@ -300,7 +300,7 @@ static struct pb_conn *conn_to_kick(struct pb_path *path)
 	return pb_conn_get(path->conn);
 }
 
-static void kick(struct pb_conn *conn)
+void pb_path_kick(struct pb_conn *conn)
 {
 	if (!conn)
 		return;
@@ -325,9 +325,9 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	spin_lock_irqsave(&path->lock, flags);
 	res = start(path, req, status);
 	if (res == PB_STARTED || res == PB_LOGGING)
-		conn = conn_to_kick(path);
+		conn = pb_path_conn_to_kick(path);
 	spin_unlock_irqrestore(&path->lock, flags);
-	kick(conn);
+	pb_path_kick(conn);
 	return res;
 }
 
@@ -350,13 +350,13 @@ static void retry_work(struct work_struct *work)
 		}
 		res = start(path, req, &status);
 		if (res == PB_STARTED || res == PB_LOGGING)
-			conn = conn_to_kick(path);
+			conn = pb_path_conn_to_kick(path);
 		spin_unlock_irq(&path->lock);
 		if (res == PB_STARTED)
 			req->source->submit(req);
 		else if (res == PB_REFUSED)
 			req->source->complete(req, status);
-		kick(conn);
+		pb_path_kick(conn);
 		cond_resched();
 	}
 }
@@ -381,18 +381,6 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	path->dev = dev;
 }
 
-/* A chunk has reached the next member: not dirty before a waiter looks. */
-static void note_copied(struct pb_path *path, const struct pb_req *req)
-{
-	struct pb_map *map = &path->peers->maps[path->successor];
-	u64 region = req->sector >> map->region_shift;
-	u64 last = req->last >> map->region_shift;
-
-	lockdep_assert_held(&path->lock);
-	for (; region <= last; region++)
-		pb_map_sent(map, region);
-}
-
 /* The last leg is done: whoever overlapped may go. */
 static void leave(struct pb_path *path, struct pb_req *req)
 {
@@ -401,7 +389,7 @@ static void leave(struct pb_path *path, struct pb_req *req)
 		path->nr_older--;
 	list_del_init(&req->order);
 	if (req->copy && !req->status)
-		note_copied(path, req);
+		pb_path_note_copied(path, req);
 	if (req->in_tree) {
 		req_tree_remove(req, &path->tree);
 		req->in_tree = false;
@@ -413,7 +401,7 @@ static void leave(struct pb_path *path, struct pb_req *req)
 	retry_list(path, &req->waiters);
 }
 
-static bool leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
+bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
 		     blk_status_t status)
 {
 	lockdep_assert_held(&path->lock);
@@ -433,7 +421,7 @@ bool pb_path_local_done(struct pb_path *path, struct pb_req *req,
 	bool last;
 
 	spin_lock_irqsave(&path->lock, flags);
-	last = leg_done(path, req, PB_LEG_LOCAL, status);
+	last = pb_path_leg_done(path, req, PB_LEG_LOCAL, status);
 	trace_hop(path, req, trace_pb_local_done);
 	spin_unlock_irqrestore(&path->lock, flags);
 	if (last)
@@ -466,7 +454,7 @@ static void net_done(struct pb_path *path, struct pb_req *req,
 	lockdep_assert_held(&path->lock);
 	list_del_init(&req->node);
 	list_del_init(&req->send);
-	if (leg_done(path, req, PB_LEG_NET, status))
+	if (pb_path_leg_done(path, req, PB_LEG_NET, status))
 		list_add_tail(&req->node, done);
 }
 
@@ -913,49 +901,4 @@ void pb_path_info(struct pb_path *path, struct pb_path_info *info)
 	list_for_each_entry(req, &path->held, node)
 		info->oldest_wait_ms = max(info->oldest_wait_ms, age_ms(req));
 	spin_unlock_irq(&path->lock);
-}
-
-bool pb_path_copy_begin(struct pb_path *path, u32 slot)
-{
-	bool up;
-
-	spin_lock_irq(&path->lock);
-	up = path->up && !path->needs_ack;
-	path->successor = slot;
-	path->copying = up;
-	spin_unlock_irq(&path->lock);
-	return up;
-}
-
-void pb_path_forward(struct pb_path *path, struct pb_req *req,
-		     blk_status_t status)
-{
-	struct pb_conn *conn = NULL;
-	bool last;
-
-	spin_lock_irq(&path->lock);
-	if (!status && path->copying)
-		add_net_leg(path, req);
-	else if (!status)
-		status = BLK_STS_TRANSPORT;
-	last = leg_done(path, req, PB_LEG_LOCAL, status);
-	conn = conn_to_kick(path);
-	spin_unlock_irq(&path->lock);
-	kick(conn);
-	if (last)
-		req->source->complete(req, req->status);
-}
-
-bool pb_path_copy_end(struct pb_path *path)
-{
-	bool end;
-
-	spin_lock_irq(&path->lock);
-	end = path->copying && !path->peers->maps[path->successor].nr_dirty;
-	if (end) {
-		path->copying = false;
-		path->needs_ack = true;
-	}
-	spin_unlock_irq(&path->lock);
-	return end;
 }

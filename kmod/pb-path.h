@@ -431,4 +431,12 @@ void pb_path_set_requeue(struct pb_path *path, bool requeue);
  */
 void pb_path_info(struct pb_path *path, struct pb_path_info *info);
 
+/* Between pb-path.c and pb-path-copy.c; all but the last under the lock. */
+bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
+		      blk_status_t status);
+void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req);
+struct pb_conn *pb_path_conn_to_kick(struct pb_path *path);
+void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
+void pb_path_kick(struct pb_conn *conn);
+
 #endif /* PB_PATH_H */
