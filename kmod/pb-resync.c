@@ -168,9 +168,12 @@ static int arm(struct pb_device *pb)
 	super.waits_view = super.view.number;
 	if (pb->super.waits_view != super.waits_view)
 		ret = pb_device_store(pb, &super);
-	if (!ret)
-		pb_sync_say(&pb->sync, PB_WIRE_SYNC_DONE);
-	return ret;
+	if (ret)
+		return ret;
+	/* The successor was copied from this disk as the crash left it. */
+	pb->crashed = false;
+	pb_sync_say(&pb->sync, PB_WIRE_SYNC_DONE);
+	return 0;
 }
 
 static int turn(struct pb_device *pb)
