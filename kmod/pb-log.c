@@ -224,6 +224,18 @@ void pb_log_flushed(struct pb_log *log, u64 stamp)
 	pb_log_kick(log);
 }
 
+void pb_log_accept(struct pb_log *log)
+{
+	struct pb_extent *extent;
+
+	lockdep_assert_held(log->lock);
+	if (!log->deposed)
+		return;
+	log->deposed = false;
+	list_for_each_entry(extent, &log->unflushed, node)
+		extent->stamp = log->stamp;
+}
+
 bool pb_log_covers(struct pb_log *log, u64 stamp)
 {
 	struct pb_extent *extent;

@@ -204,6 +204,14 @@ void pb_log_reject(struct pb_log *log);
 void pb_log_depose(struct pb_log *log);
 
 /**
+ * pb_log_accept() - undo pb_log_depose(): what is here counts
+ * @log: locked
+ *
+ * For a replica that was deposed and is made primary by force.
+ */
+void pb_log_accept(struct pb_log *log);
+
+/**
  * pb_log_kick() - something has changed: look again whether writes may begin
  * @log: locked
  */

@@ -825,10 +825,12 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	spin_lock_irq(&path->lock);
 	WARN_ON_ONCE(path->up);
 	/* For all who are tracked: too much is safe, and soon copied. */
-	if (serving)
+	if (serving) {
+		pb_log_accept(path->log);
 		mark_doubtful(path, ~0UL);
-	else if (path->serving && !equal)
+	} else if (path->serving && !equal) {
 		pb_log_depose(path->log);
+	}
 	list_for_each_entry(req, &path->order, order)
 		if (!(req->legs & PB_LEG_NET))
 			take_number(path, req);

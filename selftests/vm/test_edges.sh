@@ -30,7 +30,7 @@ synced() {	# synced A B: A has brought B up to date
 
 # Writes that only the primary has, and then a log that is nearly full: what it
 # asks for when it is not primary any more must not make it forget them.
-sectors=131072
+sectors=262144
 make_disks C D
 replica C c "$small"
 replica D d "$small"
@@ -55,10 +55,26 @@ check "C: view 3" pbt view C 3 dc-
 check "they connect" pbt pair D C
 check "C is brought up to date" synced D C
 check "equal" cmp -n $((sectors * 512)) $work/dC $work/dD
+
+# Deposed once more, and then primary by force: its log gets clean again.
+check "C: view 4" pbt view C 4 dc
+check "D: view 4" pbt view D 4 dc
+check "D: view 5" pbt view D 5 c
+check "C: view 5" pbt view C 5 c
+is "$(pbt io C write 0 4096 1)" 0 "C writes"
+check "C: view 6 is not C's" pbt view C 6 d
+check "C: view 8 by force" pbt view C 8 c force
+for i in $(seq 0 100); do
+	pbt io C write $((i * mib)) 4096 2 >/dev/null
+done
+is "$(pbt io C write $((30 * mib)) 4096 3)" 0 "it goes on writing"
+is "$(pbt io C flush)" 0 "and flushing"
 check "C goes" dmsetup remove C
 check "D goes" dmsetup remove D
 
 # The log's own flush waits for a backup that is not there.
+sectors=131072
+rm -f $work/dC $work/dD
 make_disks E F
 behind E
 replica E e "$small"
