@@ -50,7 +50,7 @@ class Campaign:
     def write(self):
         """Start writing on the primary, with other numbers than all before."""
         self.churn = Churn(self.primary, SIZE, self.rng.randrange(1 << 30), self.next,
-                           flushes=self.rng.choice([2, 8, 32]), pause_us=self.rng.choice([0, 3000, 20000]))
+                           flushes=self.rng.choice([2, 8, 32]), pause_us=self.rng.choice([1000, 10000, 50000]))
         return self.churn
 
     def stop_writing(self, promise):
