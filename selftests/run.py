@@ -222,7 +222,7 @@ def multi_jobs(label, kernel, env):
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
-                        limit=900 if label == "debug" or name == "test_kill" else 400,
+                        limit=900 if label == "debug" or name in ("test_kill", "test_resync") else 400,
                         env={**env, "KVER": kernel,
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
     return jobs
