@@ -253,6 +253,8 @@ def debug_kernel():
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     build("module", "KVER=debug", f"KDIR={found['PB_KERNEL_TREE']}")
     image = found["PB_KERNEL_IMAGE"]
+    # For the rig; a kernel that is named by its version has modules of its own.
+    os.environ["PB_KERNEL_MODULES"] = found["PB_KERNEL_MODULES"]
     return image, {"PB_KO": os.path.join(BUILD, "debug", "dm-pb.ko"), "PBCTL": PBCTL,
                    "PB_DEBUG": "1", "PB_KERNEL_IMAGE": image}
 
