@@ -84,6 +84,16 @@ void pb_device_table_event(struct pb_device *pb)
 	mutex_unlock(&pb->ti_mutex);
 }
 
+void pb_device_fail(struct pb_device *pb, int error, const char *what)
+{
+	pb_device_set_role(pb, PB_ROLE_FAILED);
+	DMERR("%s: cannot write %s (error %d); the replica has stopped",
+	      pb->super.name, what, -error);
+	pb_event_emit(&pb->source, PB_EVENT_META_ERROR, pb->super.view.number,
+		      NULL, -error,
+		      "cannot write %s; the replica has stopped", what);
+}
+
 int pb_device_store(struct pb_device *pb, struct pb_super *super)
 {
 	int ret;
@@ -95,12 +105,7 @@ int pb_device_store(struct pb_device *pb, struct pb_super *super)
 		pb->super = *super;
 		return 0;
 	}
-	pb_device_set_role(pb, PB_ROLE_FAILED);
-	DMERR("%s: cannot write the superblock (error %d); the replica has stopped",
-	      pb->super.name, -ret);
-	pb_event_emit(&pb->source, PB_EVENT_META_ERROR, pb->super.view.number,
-		      NULL, -ret,
-		      "cannot write the superblock; the replica has stopped");
+	pb_device_fail(pb, ret, "the superblock");
 	return -EIO;
 }
 

@@ -265,6 +265,16 @@ void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status);
 void pb_device_set_role(struct pb_device *pb, u32 role);
 
 /**
+ * pb_device_fail() - the metadata device failed: the replica has stopped
+ * @pb: the device, ctl_mutex held
+ * @error: negative errno
+ * @what: could not be written
+ *
+ * Says so; the caller settles the path.
+ */
+void pb_device_fail(struct pb_device *pb, int error, const char *what);
+
+/**
  * pb_device_store() - make a changed superblock durable
  * @pb: the device, ctl_mutex held
  * @super: the new content; its generation is set here

@@ -133,24 +133,13 @@ static int stop(struct pb_device *pb, char *reason)
 		      "cannot write the superblock; the replica has stopped");
 }
 
-/* The log or a map could not be written. */
-static void fail_metadata(struct pb_device *pb, int error)
-{
-	pb_device_set_role(pb, PB_ROLE_FAILED);
-	DMERR("%s: cannot write the activity log or a dirty map (error %d); the replica has stopped",
-	      pb->super.name, -error);
-	pb_event_emit(&pb->source, PB_EVENT_META_ERROR, pb->super.view.number,
-		      NULL, -error,
-		      "cannot write the activity log or a dirty map; the replica has stopped");
-}
-
 void pb_role_stop(struct pb_device *pb)
 {
 	int error = READ_ONCE(pb->meta_error);
 
 	lockdep_assert_held(&pb->ctl_mutex);
 	if (error && pb->role != PB_ROLE_FAILED)
-		fail_metadata(pb, error);
+		pb_device_fail(pb, error, "the activity log or a dirty map");
 	if (pb->role == PB_ROLE_FAILED && !pb->stopped)
 		settle_failed(pb);
 }
