@@ -11,11 +11,19 @@
 #include <linux/blkdev.h>
 #include <linux/bvec.h>
 #include <linux/device-mapper.h>
+#include <crypto/sha2.h>
 #include <net/sock.h>
 
 /* 6.5 gave this status the name of what it means; the value is the same. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 #define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
+#endif
+
+/* 6.17 gave the library's context a type of its own. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define pb_compat_sha256	sha256_state
+#else
+#define pb_compat_sha256	sha256_ctx
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)

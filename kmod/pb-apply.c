@@ -14,10 +14,27 @@
 #include <linux/slab.h>
 
 #include "pb-apply.h"
+#include "pb-digest.h"
 #include "pb-trace.h"
 
 #define MAX_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
 #define MIN_REQS	16
+
+/**
+ * struct pb_check - what a check brings along
+ * @kvec: where its payload goes
+ * @piece: bytes of a piece
+ * @differs: by piece: what is to be told
+ * @told: pieces before this one were told
+ * @theirs: digests of the predecessor's data
+ */
+struct pb_check {
+	struct kvec	kvec;
+	u32		piece;
+	DECLARE_BITMAP(differs, PB_WIRE_MAX_PIECES);
+	u32		told;
+	u8		theirs[PB_WIRE_MAX_PIECES][PB_WIRE_DIGEST];
+};
 
 /**
  * struct pb_apply_req - a request from the predecessor
@@ -25,8 +42,9 @@
  * @node: on the done list
  * @apply: where it belongs
  * @seq: its upstream sequence number
- * @bytes: of payload
- * @work: for a write-zeroes that takes a sleeping call
+ * @bytes: of memory for data
+ * @check: what is compared, or NULL
+ * @work: for a write-zeroes that takes a sleeping call, and for comparing
  */
 struct pb_apply_req {
 	struct pb_req		req;
@@ -34,6 +52,7 @@ struct pb_apply_req {
 	struct pb_apply		*apply;
 	u64			seq;
 	u32			bytes;
+	struct pb_check		*check;
 	struct work_struct	work;
 };
 
@@ -58,6 +77,13 @@ static void free_bio(struct pb_apply *apply, struct bio *bio)
 	bio_put(bio);
 }
 
+static void free_req(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	if (areq->check)
+		mempool_free(areq->check, &apply->checks);
+	mempool_free(areq, &apply->reqs);
+}
+
 /* Keeps the list in order; completions are nearly so already. */
 static void insert_done(struct pb_apply *apply, struct pb_apply_req *areq)
 {
@@ -79,7 +105,7 @@ static void forget_done(struct pb_apply *apply, struct pb_apply_req *areq)
 	lockdep_assert_held(&apply->lock);
 	list_del(&areq->node);
 	apply->nr_done--;
-	mempool_free(areq, &apply->reqs);
+	free_req(apply, areq);
 }
 
 static void count_applied(struct pb_apply *apply, struct pb_apply_req *areq)
@@ -92,12 +118,13 @@ static void count_applied(struct pb_apply *apply, struct pb_apply_req *areq)
 	case PB_WIRE_FLUSH:
 		pb_stat_inc(apply->stats, PB_CNT_APPLIED_FLUSHES);
 		break;
-	case PB_WIRE_SYNC_BEGIN:
-	case PB_WIRE_SYNC_GO:
-	case PB_WIRE_SYNC_DONE:
+	case PB_WIRE_ZEROES:
+		pb_stat_inc(apply->stats, PB_CNT_APPLIED_ZEROES);
+		break;
+	case PB_WIRE_CHECK:
+		pb_stat_add(apply->stats, PB_CNT_CHECKED_BYTES, areq->bytes);
 		break;
 	default:
-		pb_stat_inc(apply->stats, PB_CNT_APPLIED_ZEROES);
 		break;
 	}
 }
@@ -141,7 +168,7 @@ static void apply_complete(struct pb_req *req, blk_status_t status)
 	if (ack)
 		insert_done(apply, areq);
 	else
-		mempool_free(areq, &apply->reqs);
+		free_req(apply, areq);
 	if (apply->conn) {
 		pb_conn_kick_later(apply->conn);
 		pb_conn_unpause(apply->conn);
@@ -168,8 +195,8 @@ static void bio_done(struct bio *bio)
 {
 	struct pb_apply_req *areq = bio->bi_private;
 
-	if (areq->req.type == PB_WIRE_ZEROES &&
-	    pb_zeroes_unsupported(bio->bi_status))
+	if (areq->check || (areq->req.type == PB_WIRE_ZEROES &&
+			    pb_zeroes_unsupported(bio->bi_status)))
 		queue_work(areq->apply->wq, &areq->work);
 	else
 		local_done(areq, bio->bi_status);
@@ -181,6 +208,39 @@ static void zeroes_work(struct work_struct *work)
 						 work);
 
 	local_done(areq, pb_path_write_zeroes(areq->apply->bdev, &areq->req));
+}
+
+/* What cannot be read is as good as different: a repair writes it anew. */
+static void compare(struct pb_apply_req *areq)
+{
+	struct pb_check *check = areq->check;
+	struct bio *bio = areq->req.bio;
+	u32 nr = DIV_ROUND_UP(areq->bytes, check->piece), i;
+	u8 ours[PB_WIRE_DIGEST];
+
+	if (bio->bi_status) {
+		areq->apply->on_unreadable(areq->apply, areq->req.sector,
+				blk_status_to_errno(bio->bi_status));
+		bitmap_set(check->differs, 0, nr);
+		return;
+	}
+	for (i = 0; i < nr; i++) {
+		u32 at = i * check->piece;
+
+		pb_digest(bio->bi_io_vec, at,
+			  min(check->piece, areq->bytes - at), ours);
+		if (memcmp(ours, check->theirs[i], PB_WIRE_DIGEST))
+			__set_bit(i, check->differs);
+	}
+}
+
+static void check_work(struct work_struct *work)
+{
+	struct pb_apply_req *areq = container_of(work, struct pb_apply_req,
+						 work);
+
+	compare(areq);
+	local_done(areq, BLK_STS_OK);
 }
 
 /* The source's submit(): process context. */
@@ -261,6 +321,13 @@ static u64 stamp_of(struct pb_apply *apply, const struct pb_msg *msg)
 	return pb_apply_stamp(apply);
 }
 
+/* Data that a message brings, or makes us read. */
+static u32 data_bytes(const struct pb_msg *msg)
+{
+	return msg->type == PB_WIRE_CHECK ? msg->count << SECTOR_SHIFT :
+					    msg->data_len;
+}
+
 static struct pb_apply_req *new_req(struct pb_apply *apply,
 				    const struct pb_msg *msg)
 {
@@ -270,7 +337,7 @@ static struct pb_apply_req *new_req(struct pb_apply *apply,
 	INIT_WORK(&areq->work, zeroes_work);
 	areq->apply = apply;
 	areq->seq = msg->seq;
-	areq->bytes = msg->data_len;
+	areq->bytes = data_bytes(msg);
 	areq->req.source = &apply_source;
 	areq->req.type = msg->type;
 	areq->req.flags = msg->flags;
@@ -299,17 +366,13 @@ static bool reserve(struct pb_apply *apply, u32 bytes)
 	return ok;
 }
 
-static void prepare_write(struct pb_apply *apply, struct pb_conn *conn,
-			  struct pb_apply_req *areq)
+static struct bio *new_data_bio(struct pb_apply *apply,
+				struct pb_apply_req *areq, blk_opf_t opf)
 {
 	u32 left = areq->bytes;
-	/* Somebody waits for it: not background writeback. */
-	blk_opf_t opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
-	struct bio *bio;
+	struct bio *bio = new_bio(apply, areq, DIV_ROUND_UP(left, PAGE_SIZE),
+				  opf);
 
-	if (areq->req.flags & PB_WIRE_FUA)
-		opf |= REQ_FUA;
-	bio = new_bio(apply, areq, DIV_ROUND_UP(left, PAGE_SIZE), opf);
 	while (left) {
 		u32 len = min_t(u32, left, PAGE_SIZE);
 
@@ -317,9 +380,41 @@ static void prepare_write(struct pb_apply *apply, struct pb_conn *conn,
 			       len, 0);
 		left -= len;
 	}
+	return bio;
+}
+
+static void prepare_write(struct pb_apply *apply, struct pb_conn *conn,
+			  struct pb_apply_req *areq)
+{
+	/* Somebody waits for it: not background writeback. */
+	blk_opf_t opf = REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
+	struct bio *bio;
+
+	if (areq->req.flags & PB_WIRE_FUA)
+		opf |= REQ_FUA;
+	bio = new_data_bio(apply, areq, opf);
 	areq->req.iter = bio->bi_iter;
 	iov_iter_bvec(&conn->rx_iter, ITER_DEST, bio->bi_io_vec, bio->bi_vcnt,
 		      areq->bytes);
+	apply->current_req = areq;
+}
+
+/* The payload is digests, to be compared with those of our own data. */
+static void prepare_check(struct pb_apply *apply, struct pb_conn *conn,
+			  struct pb_apply_req *areq, const struct pb_msg *msg)
+{
+	struct pb_check *check = mempool_alloc(&apply->checks, GFP_NOIO);
+
+	check->piece = msg->status << SECTOR_SHIFT;
+	check->told = 0;
+	bitmap_zero(check->differs, PB_WIRE_MAX_PIECES);
+	check->kvec.iov_base = check->theirs;
+	check->kvec.iov_len = msg->data_len;
+	areq->check = check;
+	INIT_WORK(&areq->work, check_work);
+	new_data_bio(apply, areq, REQ_OP_READ);
+	iov_iter_kvec(&conn->rx_iter, ITER_DEST, &check->kvec, 1,
+		      msg->data_len);
 	apply->current_req = areq;
 }
 
@@ -349,14 +444,17 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 	if (READ_ONCE(apply->disk_failed))
 		return -EIO;
 	/* Not before the last word was obeyed. */
-	if (msg->type >= PB_WIRE_SYNC_BEGIN && READ_ONCE(apply->word))
+	if (pb_wire_is_word(msg->type) && READ_ONCE(apply->word))
 		return -EPROTO;
-	if (!reserve(apply, msg->data_len))
+	if (!reserve(apply, data_bytes(msg)))
 		return -EAGAIN;
 	areq = new_req(apply, msg);
 	switch (msg->type) {
 	case PB_WIRE_WRITE:
 		prepare_write(apply, conn, areq);
+		return 0;
+	case PB_WIRE_CHECK:
+		prepare_check(apply, conn, areq, msg);
 		return 0;
 	case PB_WIRE_FLUSH:
 		new_bio(apply, areq, 0,
@@ -385,6 +483,38 @@ void pb_apply_received(struct pb_apply *apply)
 	start(apply, areq);
 }
 
+static u32 next_difference(const struct pb_check *check)
+{
+	return find_next_bit(check->differs, PB_WIRE_MAX_PIECES, check->told);
+}
+
+/* Of the next message to be acked: what differs and was not told. */
+static bool tell_difference(struct pb_apply *apply, struct pb_tx_item *item)
+{
+	struct pb_apply_req *areq;
+	u32 first, end, piece;
+
+	lockdep_assert_held(&apply->lock);
+	areq = list_first_entry_or_null(&apply->done, struct pb_apply_req,
+					node);
+	if (!areq || !areq->check || apply->ack_count)
+		return false;
+	first = next_difference(areq->check);
+	if (first == PB_WIRE_MAX_PIECES)
+		return false;
+	end = find_next_zero_bit(areq->check->differs, PB_WIRE_MAX_PIECES,
+				 first);
+	areq->check->told = end;
+	piece = areq->check->piece >> SECTOR_SHIFT;
+	item->msg = (struct pb_msg) {
+		.type = PB_WIRE_DIFFERS,
+		.sector = areq->req.sector + first * piece,
+		.count = min(end * piece, areq->req.count) - first * piece,
+	};
+	item->bio = NULL;
+	return true;
+}
+
 /* Under the lock: takes the leading run of neighbours off the done list. */
 static u64 take_run(struct pb_apply *apply, u64 *first)
 {
@@ -396,6 +526,10 @@ static u64 take_run(struct pb_apply *apply, u64 *first)
 		if (!count)
 			*first = areq->seq;
 		else if (areq->seq != *first + count)
+			break;
+		/* Not before what differs. */
+		if (areq->check && next_difference(areq->check) <
+				   PB_WIRE_MAX_PIECES)
 			break;
 		count++;
 		forget_done(apply, areq);
@@ -474,6 +608,10 @@ bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
 	if (next_mark(apply, item))
 		return true;
 	spin_lock_irq(&apply->lock);
+	if (tell_difference(apply, item)) {
+		spin_unlock_irq(&apply->lock);
+		return true;
+	}
 	if (apply->ack_count) {
 		first = apply->ack_first;
 		count = min_t(u64, apply->ack_count, U32_MAX);
@@ -576,7 +714,7 @@ void pb_apply_drop_current(struct pb_apply *apply)
 	if (!apply->nr)
 		wake_up_all(&apply->drained);
 	spin_unlock_irq(&apply->lock);
-	mempool_free(areq, &apply->reqs);
+	free_req(apply, areq);
 }
 
 void pb_apply_reset(struct pb_apply *apply)
@@ -622,6 +760,9 @@ int pb_apply_init(struct pb_apply *apply)
 						sizeof(struct pb_apply_req));
 	if (!ret)
 		ret = mempool_init_page_pool(&apply->pages, MAX_PAGES, 0);
+	if (!ret)
+		ret = mempool_init_kmalloc_pool(&apply->checks, 1,
+						sizeof(struct pb_check));
 	if (ret)
 		pb_apply_exit(apply);
 	return ret;
@@ -629,6 +770,7 @@ int pb_apply_init(struct pb_apply *apply)
 
 void pb_apply_exit(struct pb_apply *apply)
 {
+	mempool_exit(&apply->checks);
 	mempool_exit(&apply->pages);
 	mempool_exit(&apply->reqs);
 	bioset_exit(&apply->bios);

@@ -57,11 +57,13 @@ struct pb_mark {
  * @path: where requests go
  * @bdev: this member's data device
  * @stats: the volume's counters
- * @wq: for write-zeroes that the disk cannot do by itself
+ * @wq: for write-zeroes that the disk cannot do by itself, and comparing
  * @bios: bios for the disk
  * @reqs: requests
  * @pages: payload pages: enough for one message of the greatest size
+ * @checks: what is compared: enough for one
  * @on_fault: tells the owner that a write failed; any context
+ * @on_unreadable: tells the owner that a read failed; any context
  * @on_word: a word about a state transfer came; the owner works on it and says
  *	pb_apply_word_done().  Process context, must not wait
  */
@@ -93,14 +95,16 @@ struct pb_apply {
 	struct bio_set		bios;
 	mempool_t		reqs;
 	mempool_t		pages;
+	mempool_t		checks;
 	void			(*on_fault)(struct pb_apply *apply, int error);
+	void			(*on_unreadable)(struct pb_apply *apply,
+						 u64 sector, int error);
 	void			(*on_word)(struct pb_apply *apply, u8 type);
 };
 
 /**
  * pb_apply_init() - make ready to apply
- * @apply: to fill, all zero but for @path, @bdev, @stats, @wq, @on_fault and
- *	@on_word
+ * @apply: to fill, all zero but for @path, @bdev, @stats, @wq and the on_...
  *
  * Return: 0 or -ENOMEM.
  */

@@ -13,6 +13,8 @@ static_assert(offsetof(struct pb_wire_hdr, crc) == 60);
 static_assert(sizeof(struct pb_wire_hello) == 192);
 static_assert(offsetof(struct pb_wire_hello, crc) == 188);
 static_assert(PB_WIRE_MAX_DATA / 512 <= PB_WIRE_MAX_ZEROES);
+static_assert(PB_WIRE_MAX_DATA / 512 ==
+	      PB_WIRE_MIN_PIECE * PB_WIRE_MAX_PIECES);
 
 /* Which way a type travels. */
 #define PB_GO_DOWN	0x01
@@ -26,9 +28,10 @@ static_assert(PB_WIRE_MAX_DATA / 512 <= PB_WIRE_MAX_ZEROES);
  * @seq: has a sequence number
  * @acks: @count is a number of messages
  * @payload: @count sectors of data follow
+ * @digests: digests of the pieces of the range follow
  * @max_sectors: longest range; 0 for a type that has no range
  * @tells: @sector is a sequence number
- * @data_len: bytes that follow when it is not @payload
+ * @data_len: bytes that follow when it is neither @payload nor @digests
  */
 struct pb_wire_rule {
 	const char	*name;
@@ -37,6 +40,7 @@ struct pb_wire_rule {
 	bool		seq;
 	bool		acks;
 	bool		payload;
+	bool		digests;
 	bool		tells;
 	u32		max_sectors;
 	u32		data_len;
@@ -103,6 +107,18 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 		.name = "mark",
 		.way = PB_GO_UP,
 		.max_sectors = PB_WIRE_MAX_ZEROES,
+	},
+	[PB_WIRE_CHECK] = {
+		.name = "check",
+		.way = PB_GO_DOWN,
+		.seq = true,
+		.digests = true,
+		.max_sectors = PB_WIRE_MAX_DATA / 512,
+	},
+	[PB_WIRE_DIFFERS] = {
+		.name = "differs",
+		.way = PB_GO_UP,
+		.max_sectors = PB_WIRE_MAX_DATA / 512,
 	},
 };
 
@@ -193,6 +209,24 @@ static void pb_msg_from_wire(const struct pb_wire_hdr *hdr, struct pb_msg *msg)
 	msg->status = le32_to_cpu(hdr->status);
 }
 
+static bool pb_good_piece(u32 sectors)
+{
+	return sectors >= PB_WIRE_MIN_PIECE &&
+	       sectors <= PB_WIRE_MAX_DATA / 512 && !(sectors & (sectors - 1));
+}
+
+static bool pb_good_status(const struct pb_msg *msg)
+{
+	switch (msg->type) {
+	case PB_WIRE_BYE:
+		return msg->status != PB_BYE_NONE && msg->status < PB_BYE_NR;
+	case PB_WIRE_CHECK:
+		return pb_good_piece(msg->status);
+	default:
+		return !msg->status;
+	}
+}
+
 /* Who says it, and in which view. */
 static const char *pb_bad_origin(const struct pb_msg *msg)
 {
@@ -203,8 +237,7 @@ static const char *pb_bad_origin(const struct pb_msg *msg)
 		return "impossible sender";
 	if (!msg->view && !bye && msg->type != PB_WIRE_HELLO)
 		return "view number 0";
-	if (bye ? msg->status == PB_BYE_NONE || msg->status >= PB_BYE_NR :
-		  msg->status)
+	if (!pb_good_status(msg))
 		return "impossible status";
 	return NULL;
 }
@@ -248,6 +281,22 @@ static const char *pb_bad_range(const struct pb_msg *msg,
 	return NULL;
 }
 
+u32 pb_check_pieces(u32 count, u32 piece)
+{
+	return count / piece + !!(count % piece);
+}
+
+static u32 pb_data_len(const struct pb_msg *msg,
+		       const struct pb_wire_rule *rule)
+{
+	if (rule->payload)
+		return msg->count * 512;
+	if (rule->digests)
+		return pb_check_pieces(msg->count, msg->status) *
+		       PB_WIRE_DIGEST;
+	return rule->data_len;
+}
+
 int pb_codec_unpack(const struct pb_wire_hdr *hdr,
 		    const struct pb_bounds *bounds, struct pb_msg *msg,
 		    const char **why)
@@ -280,8 +329,7 @@ int pb_codec_unpack(const struct pb_wire_hdr *hdr,
 		*why = bad;
 		return -ERANGE;
 	}
-	if (tmp.data_len != (rule->payload ? tmp.count * 512 :
-					     rule->data_len)) {
+	if (tmp.data_len != pb_data_len(&tmp, rule)) {
 		*why = "impossible length of data";
 		return -EPROTO;
 	}

@@ -113,6 +113,15 @@ struct pb_expect {
 };
 
 /**
+ * pb_wire_is_word() - is it a word about a state transfer?
+ * @type: enum pb_wire_type, any value
+ */
+static inline bool pb_wire_is_word(u8 type)
+{
+	return type >= PB_WIRE_SYNC_BEGIN && type <= PB_WIRE_SYNC_DONE;
+}
+
+/**
  * pb_codec_pack() - write a message's header for the wire
  * @msg: what to say; must be valid
  * @hdr: filled, crc included
@@ -142,6 +151,13 @@ void pb_codec_pack(const struct pb_msg *msg, struct pb_wire_hdr *hdr);
 int pb_codec_unpack(const struct pb_wire_hdr *hdr,
 		    const struct pb_bounds *bounds, struct pb_msg *msg,
 		    const char **why);
+
+/**
+ * pb_check_pieces() - how many digests a check carries
+ * @count: sectors of its range
+ * @piece: sectors of a piece, not 0
+ */
+u32 pb_check_pieces(u32 count, u32 piece);
 
 /**
  * pb_codec_admit() - may this peer say this now?

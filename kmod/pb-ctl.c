@@ -162,18 +162,73 @@ static int ctl_set_policy(void *buf)
 	return 0;
 }
 
+/* A value that is not to be set is zero. */
+static bool bad_sync(const struct pb_ioc_sync *arg)
+{
+	u64 most[] = {
+		1, 1, PB_RATE_MAX, PB_RATE_MAX,
+	};
+	u64 values[] = {
+		arg->pause, arg->checksum, arg->max_rate, arg->min_rate,
+	};
+	int i;
+
+	if (!arg->set || arg->set & ~PB_SYNC_SET_ALL)
+		return true;
+	for (i = 0; i < ARRAY_SIZE(values); i++)
+		if (values[i] > (arg->set & BIT(i) ? most[i] : 0))
+			return true;
+	return false;
+}
+
 static int ctl_set_sync(void *buf)
 {
 	struct pb_ioc_sync *arg = buf;
 	struct pb_device *pb;
 
-	if (arg->reserved || arg->pause > 1 ||
+	if (arg->reserved || !zero(arg->reason, sizeof(arg->reason)))
+		return refuse_reserved(arg->reason);
+	if (bad_sync(arg))
+		return refuse(arg->reason, -EINVAL,
+			      "an impossible value, or one that is not to be set");
+	pb = device_for(&arg->dev, arg->reason);
+	if (IS_ERR(pb))
+		return PTR_ERR(pb);
+	pb_sync_set(&pb->sync, arg);
+	pb_device_put(pb);
+	return 0;
+}
+
+static int ctl_verify(void *buf)
+{
+	struct pb_ioc_verify *arg = buf;
+	struct pb_device *pb;
+	int ret;
+
+	if (arg->reserved || arg->flags & ~PB_VERIFY_FLAGS ||
 	    !zero(arg->reason, sizeof(arg->reason)))
 		return refuse_reserved(arg->reason);
 	pb = device_for(&arg->dev, arg->reason);
 	if (IS_ERR(pb))
 		return PTR_ERR(pb);
-	pb_sync_pause(&pb->sync, arg->pause);
+	ret = pb_check_verify(pb, arg, arg->reason);
+	pb_device_put(pb);
+	return ret;
+}
+
+static int ctl_differs(void *buf)
+{
+	struct pb_ioc_differs *arg = buf;
+	struct pb_device *pb;
+
+	if (arg->start > S32_MAX ||
+	    !zero(&arg->nr, sizeof(*arg) -
+		  offsetof(struct pb_ioc_differs, nr)))
+		return refuse_reserved(arg->reason);
+	pb = device_for(&arg->dev, arg->reason);
+	if (IS_ERR(pb))
+		return PTR_ERR(pb);
+	pb_verify_list(&pb->verify, arg);
 	pb_device_put(pb);
 	return 0;
 }
@@ -191,6 +246,8 @@ static const struct {
 	{ PB_IOC_DISCONNECT,	ctl_disconnect },
 	{ PB_IOC_SET_POLICY,	ctl_set_policy },
 	{ PB_IOC_SET_SYNC,	ctl_set_sync },
+	{ PB_IOC_VERIFY,	ctl_verify },
+	{ PB_IOC_DIFFERS,	ctl_differs },
 };
 
 static int run(unsigned int nr, void __user *user)

@@ -121,6 +121,17 @@ static void on_apply_fault(struct pb_apply *apply, int error)
 	queue_work(pb->ctl_wq, &pb->link_work);
 }
 
+/* Its own data is not needed for it, so nothing else follows. */
+static void on_apply_unreadable(struct pb_apply *apply, u64 sector, int error)
+{
+	struct pb_device *pb = container_of(apply, struct pb_device, apply);
+
+	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
+	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,
+		      NULL, -error, "the data device failed a read at sector %llu",
+		      sector);
+}
+
 static int check_format(const struct pb_params *params, u32 *block_size,
 			char **error)
 {
@@ -287,8 +298,10 @@ static bool alloc_queues(struct pb_device *pb, u32 major, u32 minor)
 	pb->io_wq = alloc_workqueue("pb-%u:%u-io", flags, 0, major, minor);
 	pb->zero_wq = alloc_workqueue("pb-%u:%u-zero", WQ_MEM_RECLAIM,
 				      MAX_ZEROING, major, minor);
-	pb->sync_wq = alloc_workqueue("pb-%u:%u-sync", WQ_MEM_RECLAIM, 0,
-				      major, minor);
+	/* Digests take time: on whatever CPU has some. */
+	pb->sync_wq = alloc_workqueue("pb-%u:%u-sync",
+				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0, major,
+				      minor);
 	pb->log_wq = alloc_workqueue("pb-%u:%u-log", flags, 1, major, minor);
 	pb->ctl_wq = alloc_workqueue("pb-%u:%u-ctl", WQ_MEM_RECLAIM, 1, major,
 				     minor);
@@ -302,6 +315,7 @@ static void free_device(struct kref *ref)
 
 	free_queues(pb);
 	pb_durable_exit(pb);
+	pb_verify_exit(&pb->verify);
 	pb_apply_exit(&pb->apply);
 	pb_meta_exit(&pb->meta);
 	free_percpu(pb->stats);
@@ -334,6 +348,7 @@ static struct pb_device *alloc_device(struct gendisk *disk,
 	pb_path_init(&pb->path, pb->io_wq, pb->stats, pb->dev);
 	pb_link_init(pb);
 	pb_resync_init(pb);
+	pb_check_init(pb);
 	return pb;
 }
 
@@ -360,6 +375,7 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 	pb->apply.stats = pb->stats;
 	pb->apply.wq = pb->zero_wq;
 	pb->apply.on_fault = on_apply_fault;
+	pb->apply.on_unreadable = on_apply_unreadable;
 	pb->apply.on_word = pb_resync_word;
 	ret = pb_apply_init(&pb->apply);
 	if (ret)
@@ -518,11 +534,13 @@ static void take_down(struct pb_device *pb)
 	wait_event(pb->apply.drained, pb_apply_idle(&pb->apply));
 	pb_path_abandon(&pb->path);
 	pb_sync_stop(&pb->sync);
+	pb_check_end(pb);
 	pb_durable_stop(pb);
 	mark_clean(pb);
 	mutex_unlock(&pb->ctl_mutex);
 	cancel_work_sync(&pb->link_work);
 	cancel_work_sync(&pb->sync_work);
+	cancel_work_sync(&pb->verify_work);
 	cancel_work_sync(&pb->word_work);
 	flush_workqueue(pb->zero_wq);
 	flush_workqueue(pb->io_wq);
@@ -647,5 +665,6 @@ void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status)
 	pb_link_status(&pb->up, &status->upstream);
 	pb_link_status(&pb->down, &status->downstream);
 	pb_sync_status(&pb->sync, &status->sync);
+	pb_verify_status(&pb->verify, &status->verify);
 	pb_stats_sum(pb->stats, status->counters);
 }

@@ -23,6 +23,7 @@
 #include "pb-path.h"
 #include "pb-peers.h"
 #include "pb-sync.h"
+#include "pb-verify.h"
 #include "pb-view.h"
 
 struct pb_device;
@@ -97,6 +98,8 @@ struct pb_side {
  * @apply: the path's upstream source
  * @sync: the state transfer to the successor
  * @sync_work: what of it needs @ctl_mutex
+ * @verify: the verification of the successor
+ * @verify_work: its end
  * @go_incarnation: the successor's when it was last told to go, in @go_view:
  *	the two go on where they were as long as neither is set up again;
  *	guarded by @ctl_mutex
@@ -150,6 +153,8 @@ struct pb_device {
 	struct pb_apply		apply;
 	struct pb_sync		sync;
 	struct work_struct	sync_work;
+	struct pb_verify	verify;
+	struct work_struct	verify_work;
 	u64			go_incarnation;
 	u64			go_view;
 	struct work_struct	word_work;
@@ -394,6 +399,31 @@ int pb_resync_marked(struct pb_device *pb, const struct pb_msg *msg);
  * @data: filled
  */
 void pb_resync_describe(struct pb_device *pb, struct pb_data_id *data);
+
+/* pb-check.c: verification */
+
+/**
+ * pb_check_init() - none goes on
+ * @pb: the device
+ */
+void pb_check_init(struct pb_device *pb);
+
+/**
+ * pb_check_verify() - begin to compare with the successor, or stop
+ * @pb: the device, ctl_mutex held
+ * @arg: hostile but for @flags and @reserved
+ * @reason: filled on failure
+ *
+ * Return: see PB_IOC_VERIFY.
+ */
+int pb_check_verify(struct pb_device *pb, const struct pb_ioc_verify *arg,
+		    char *reason);
+
+/**
+ * pb_check_end() - no verification goes on any more
+ * @pb: the device, ctl_mutex held, without a connection to the successor
+ */
+void pb_check_end(struct pb_device *pb);
 
 /* pb-role.c: views */
 

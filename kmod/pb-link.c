@@ -201,6 +201,7 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	pb_conn_kick(conn);
 	if (!(side->member.flags & PB_MEMBER_SYNCED))
 		pb_sync_link_up(&pb->sync);
+	pb_verify_link_up(&pb->verify);
 	return PB_BYE_NONE;
 }
 
@@ -260,6 +261,8 @@ static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 	}
 	if (msg->type == PB_WIRE_MARK)
 		return pb_resync_marked(pb, msg);
+	if (msg->type == PB_WIRE_DIFFERS)
+		return pb_path_differs(&pb->path, msg->sector, msg->count);
 	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
 	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
 	return pb_path_acked(&pb->path, msg->seq, msg->count);

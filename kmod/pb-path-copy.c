@@ -1,20 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The path's part of a state transfer: chunks that are read here and sent to
- * the next member, in their turn among the writes of the application.
+ * The path's part of a state transfer and of a verification: chunks that are
+ * read here and sent to the next member, in their turn among the writes of the
+ * application.
  */
+#include <linux/bitmap.h>
+
 #include "pb-path.h"
 
-/* A chunk has reached the next member: not dirty before a waiter looks. */
+static const struct pb_copy_req *to_copy_req(const struct pb_req *req)
+{
+	return container_of(req, struct pb_copy_req, req);
+}
+
+/*
+ * A chunk has reached the next member, which has all of it now, or all but what
+ * it said differs: not dirty before a waiter looks.
+ */
 void pb_path_note_copied(struct pb_path *path, const struct pb_req *req)
 {
 	struct pb_map *map = &path->peers->maps[path->successor];
-	u64 region = req->sector >> map->region_shift;
+	const unsigned long *differs = to_copy_req(req)->differs;
+	u64 first = req->sector >> map->region_shift;
 	u64 last = req->last >> map->region_shift;
+	u64 region;
 
 	lockdep_assert_held(&path->lock);
-	for (; region <= last; region++)
-		pb_map_sent(map, region);
+	for (region = first; region <= last; region++)
+		if (req->type != PB_WIRE_CHECK ||
+		    !test_bit(region - first, differs))
+			pb_map_sent(map, region);
+}
+
+/* May a chunk, or a word about a state transfer, be sent? */
+bool pb_path_may_copy(struct pb_path *path, const struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	switch (req->copy) {
+	case PB_COPY_TRANSFER:
+		return path->up && path->copying;
+	case PB_COPY_VERIFY:
+		return path->up && path->verifying && path->needs_ack;
+	default:
+		return path->up;
+	}
+}
+
+void pb_path_verify(struct pb_path *path, bool on)
+{
+	struct pb_req *req, *next;
+	LIST_HEAD(done);
+
+	spin_lock_irq(&path->lock);
+	path->verifying = on;
+	list_for_each_entry_safe(req, next, &path->wanted, send) {
+		if (on || req->copy != PB_COPY_VERIFY)
+			continue;
+		/* From the waiters of a write, or from those to be retried. */
+		list_move_tail(&req->node, &done);
+		path->nr_parked--;
+		req->status = BLK_STS_TRANSPORT;
+		pb_path_drop_chunk(path, req);
+	}
+	spin_unlock_irq(&path->lock);
+	pb_path_complete(path, &done);
+}
+
+int pb_path_differs(struct pb_path *path, u64 sector, u32 count)
+{
+	struct pb_copy_req *copy;
+	struct pb_req *req;
+	int ret = -EPROTO;
+	u32 first, last;
+
+	spin_lock_irq(&path->lock);
+	list_for_each_entry(req, &path->unacked, node) {
+		if (req->type != PB_WIRE_CHECK || sector < req->sector ||
+		    sector + count - 1 > req->last)
+			continue;
+		copy = container_of(req, struct pb_copy_req, req);
+		first = (u32)(sector - req->sector) / copy->piece;
+		last = (u32)(sector + count - 1 - req->sector) / copy->piece;
+		bitmap_set(copy->differs, first, last - first + 1);
+		ret = 0;
+		break;
+	}
+	spin_unlock_irq(&path->lock);
+	return ret;
 }
 
 bool pb_path_copy_begin(struct pb_path *path, u32 slot)
@@ -36,7 +108,7 @@ void pb_path_forward(struct pb_path *path, struct pb_req *req,
 	bool last;
 
 	spin_lock_irq(&path->lock);
-	if (!status && path->copying)
+	if (!status && pb_path_may_copy(path, req))
 		pb_path_add_net_leg(path, req);
 	else if (!status)
 		status = BLK_STS_TRANSPORT;

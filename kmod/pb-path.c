@@ -32,13 +32,14 @@ static bool is_read(const struct pb_req *req)
 /* A word about a state transfer. */
 static bool is_word(const struct pb_req *req)
 {
-	return req->type >= PB_WIRE_SYNC_BEGIN;
+	return pb_wire_is_word(req->type);
 }
 
 /* Changes this disk. */
 static bool is_change(const struct pb_req *req)
 {
-	return req->count && !req->copy && !is_read(req);
+	return !req->copy && (req->type == PB_WIRE_WRITE ||
+			      req->type == PB_WIRE_ZEROES);
 }
 
 static void trace_hop(struct pb_path *path, const struct pb_req *req,
@@ -50,7 +51,7 @@ static void trace_hop(struct pb_path *path, const struct pb_req *req,
 }
 
 /* Completes with its own status what has no leg left; no lock held. */
-static void complete_done(struct pb_path *path, struct list_head *list)
+void pb_path_complete(struct pb_path *path, struct list_head *list)
 {
 	struct pb_req *req, *next;
 
@@ -119,7 +120,7 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 			return hold(path, req, status);
 	}
 	if (req->copy || is_word(req)) {
-		if (path->up && (path->copying || !req->copy))
+		if (pb_path_may_copy(path, req))
 			return PB_STARTED;
 		*status = BLK_STS_TRANSPORT;
 		return PB_REFUSED;
@@ -141,8 +142,8 @@ static bool overlap(const struct pb_req *a, const struct pb_req *b)
 }
 
 /*
- * The chunk of a state transfer that waits for a range which writes keep busy:
- * who comes later lets it go first, else the transfer might never end.
+ * The chunk that waits for a range which writes keep busy: who comes later lets
+ * it go first, else the transfer might never end.
  */
 static struct pb_req *chunk_before(struct pb_path *path,
 				   const struct pb_req *req)
@@ -181,7 +182,7 @@ static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
 }
 
 /* A chunk is not to be copied after all: nobody has to wait for it. */
-static void drop_chunk(struct pb_path *path, struct pb_req *chunk)
+void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk)
 {
 	lockdep_assert_held(&path->lock);
 	list_del_init(&chunk->send);
@@ -194,10 +195,12 @@ static bool goes_down(struct pb_path *path, const struct pb_req *req)
 	const struct pb_map *map = &path->peers->maps[path->successor];
 
 	lockdep_assert_held(&path->lock);
+	/* A chunk does when it has been read. */
+	if (req->copy || req->type == PB_WIRE_CHECK)
+		return false;
 	if (path->needs_ack || is_word(req))
 		return true;
-	/* A chunk does when it has been read. */
-	if (!path->copying || req->copy)
+	if (!path->copying)
 		return false;
 	/* What is dirty as a whole is left to the copy. */
 	return !req->count ||
@@ -231,15 +234,11 @@ static void track(struct pb_path *path, const struct pb_req *req)
 static enum pb_start enter_log(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
-	if (req->copy || is_word(req))
+	if (req->type == PB_WIRE_FLUSH && !req->stamp)
+		req->stamp = path->serving ? pb_log_flush_begin(path->log) :
+					     PB_LOG_NOTHING;
+	if (!is_change(req))
 		return PB_STARTED;
-	if (!req->count) {
-		if (!req->stamp)
-			req->stamp = path->serving ?
-				     pb_log_flush_begin(path->log) :
-				     PB_LOG_NOTHING;
-		return PB_STARTED;
-	}
 	req->log.sector = req->sector;
 	req->log.count = req->count;
 	return pb_log_begin(path->log, &req->log) ? PB_STARTED : PB_LOGGING;
@@ -248,11 +247,11 @@ static enum pb_start enter_log(struct pb_path *path, struct pb_req *req)
 static void leave_log(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
-	if (req->copy || is_word(req))
-		return;
-	if (req->count)
+	if (is_change(req))
 		pb_log_end(path->log, &req->log,
 			   req->stamp ? req->stamp : path->log->stamp);
+	else if (req->type != PB_WIRE_FLUSH)
+		return;
 	else if (req->status)
 		pb_log_flush_failed(path->log);
 	else
@@ -288,7 +287,7 @@ static enum pb_start start(struct pb_path *path, struct pb_req *req,
 	if (res == PB_STARTED)
 		res = enlist(path, req);
 	if (res == PB_REFUSED && req->copy)
-		drop_chunk(path, req);
+		pb_path_drop_chunk(path, req);
 	return res;
 }
 
@@ -388,7 +387,7 @@ static void leave(struct pb_path *path, struct pb_req *req)
 	if (!list_empty(&req->order) && !req->seq)
 		path->nr_older--;
 	list_del_init(&req->order);
-	if (req->copy && !req->status)
+	if (req->copy == PB_COPY_TRANSFER && !req->status)
 		pb_path_note_copied(path, req);
 	if (req->in_tree) {
 		req_tree_remove(req, &path->tree);
@@ -502,7 +501,7 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 		net_done(path, req, BLK_STS_OK, &done);
 	}
 	spin_unlock_irq(&path->lock);
-	complete_done(path, &done);
+	pb_path_complete(path, &done);
 	return 0;
 }
 
@@ -558,8 +557,11 @@ bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
 		item->bio = NULL;
 		if (req->type == PB_WIRE_FLUSH)
 			item->msg.sector = done_seq(path);
-		if (req->type == PB_WIRE_WRITE) {
-			item->msg.data_len = req->count << SECTOR_SHIFT;
+		if (req->type == PB_WIRE_CHECK)
+			item->msg.status = container_of(req, struct pb_copy_req,
+							req)->piece;
+		if (req->type == PB_WIRE_CHECK || req->type == PB_WIRE_WRITE) {
+			item->msg.data_len = req->iter.bi_size;
 			item->bio = req->bio;
 			item->iter = req->iter;
 		}
@@ -712,24 +714,24 @@ static void mark_doubtful(struct pb_path *path, unsigned long slots)
 	visit_doubtful(path, mark_lost, path);
 }
 
-/* A state transfer breaks off; no write waits for it. */
+/* Chunks break off, and what no write has to wait for. */
 static void stop_copying(struct pb_path *path, struct list_head *done)
 {
 	struct pb_req *req, *next;
 	u64 lowest = lowest_unacked(path);
 
 	lockdep_assert_held(&path->lock);
-	if (path->needs_ack)
-		return;
 	if (path->copying)
 		mark_doubtful(path, BIT(path->successor));
 	path->copying = false;
-	/* The next member may have got what nobody wants acked any more. */
-	if (!list_empty(&path->unacked))
+	list_for_each_entry_safe(req, next, &path->unacked, node) {
+		if (path->needs_ack && !req->copy)
+			continue;
+		/* The next member may have got it. */
 		path->first_unacked = lowest;
-	list_for_each_entry_safe(req, next, &path->unacked, node)
 		net_done(path, req, req->copy || is_word(req) ?
 			 BLK_STS_TRANSPORT : BLK_STS_OK, done);
+	}
 }
 
 /* Where nothing can be sent: does the policy or a suspend let requests go? */
@@ -759,7 +761,7 @@ static void release_unlock(struct pb_path *path)
 	lockdep_assert_held(&path->lock);
 	release_unsendable(path, &done);
 	spin_unlock_irq(&path->lock);
-	complete_done(path, &done);
+	pb_path_complete(path, &done);
 }
 
 void pb_path_link_down(struct pb_path *path)
@@ -844,7 +846,7 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	if (!equal)
 		path->unsettled = false;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
-		if (!serving || is_word(req))
+		if (!serving || req->copy || is_word(req))
 			net_done(path, req, BLK_STS_RESV_CONFLICT, &done);
 		else if (!needs_ack)
 			net_done(path, req, BLK_STS_OK, &done);
@@ -855,7 +857,7 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	retry_list(path, &path->held);
 	pb_log_kick(path->log);
 	release_unlock(path);
-	complete_done(path, &done);
+	pb_path_complete(path, &done);
 }
 
 void pb_path_abandon(struct pb_path *path)
@@ -872,7 +874,7 @@ void pb_path_abandon(struct pb_path *path)
 	/* A flush of the log's own; it runs here alone. */
 	retry_list(path, &path->held);
 	spin_unlock_irq(&path->lock);
-	complete_done(path, &done);
+	pb_path_complete(path, &done);
 }
 
 void pb_path_reject_waiting(struct pb_path *path)

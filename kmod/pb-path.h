@@ -29,6 +29,18 @@
 struct pb_req;
 
 /**
+ * enum pb_copy - is a request a chunk, and of what?
+ * @PB_COPY_NONE: it is none
+ * @PB_COPY_TRANSFER: of a state transfer to a successor that is not synced
+ * @PB_COPY_VERIFY: of a verification of one that is
+ */
+enum pb_copy {
+	PB_COPY_NONE,
+	PB_COPY_TRANSFER,
+	PB_COPY_VERIFY,
+};
+
+/**
  * struct pb_source - where requests come from and go back to
  * @guarded: only a primary may serve it (bios from above)
  * @submit: begin the local leg; process context
@@ -45,9 +57,10 @@ struct pb_source {
 #define PB_LEG_NET	0x02
 
 /**
- * struct pb_req - one read, write, flush or write-zeroes on its way; or a chunk
- * of a state transfer, whose local leg is the reading of it; or a word about
- * one, which has no local leg
+ * struct pb_req - one read, write, flush or write-zeroes on its way; or a
+ * chunk, whose local leg is the reading of it; or a word about a state transfer,
+ * which has no local leg; or the predecessor's check, whose local leg is the
+ * reading of what is to be compared
  * @node: while parked: on held, retry or another request's waiters; while the
  *	downstream leg is pending: on unacked
  * @send: on sendq while not yet handed to the socket; of a chunk that waits: on
@@ -67,7 +80,7 @@ struct pb_source {
  * @flags: PB_WIRE_*
  * @legs: PB_LEG_* still pending
  * @in_tree: @rb is linked
- * @copy: a chunk of a state transfer to the successor
+ * @copy: enum pb_copy; a chunk is a struct pb_copy_req
  * @status: the first error of a leg
  * @stamp: write: of the flush that will cover it; flush: what it covers; see
  *	pb-log.h.  0 on the way in if the path is to say
@@ -94,11 +107,25 @@ struct pb_req {
 	u8			flags;
 	u8			legs;
 	bool			in_tree;
-	bool			copy;
+	u8			copy;
 	blk_status_t		status;
 	u64			stamp;
 	struct pb_log_wait	log;
 	unsigned long		born;
+};
+
+/**
+ * struct pb_copy_req - a chunk
+ * @req: type PB_WIRE_CHECK if its digests are sent and not its data
+ * @piece: sectors that a digest is of: a region of the dirty map
+ * @differs: by piece: what the successor said is not the same
+ *
+ * The path's lock guards @differs while the downstream leg is pending.
+ */
+struct pb_copy_req {
+	struct pb_req	req;
+	u32		piece;
+	DECLARE_BITMAP(differs, PB_WIRE_MAX_PIECES);
 };
 
 /**
@@ -126,6 +153,7 @@ enum pb_start {
  * @up: @conn carries the view
  * @copying: a state transfer to the next member goes on: writes to what it has
  *	already got have a downstream leg
+ * @verifying: chunks of a verification may start
  * @successor: the slot of the next member's dirty map, if it was not synced in
  *	the beginning; PB_DISK_MAX_PEERS if nothing was copied in this view
  * @diverged: failed a write that this disk may hold and the next member lacks
@@ -146,7 +174,7 @@ enum pb_start {
  * @retry: requests to be started by @work
  * @sendq: to be sent, in order
  * @unacked: downstream leg pending, in order of @seq
- * @wanted: chunks of a state transfer that wait for writes under way
+ * @wanted: chunks that wait for writes under way
  * @order: downstream leg or the other one pending, in order of @seq
  * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
@@ -165,6 +193,7 @@ struct pb_path {
 	bool			needs_ack;
 	bool			up;
 	bool			copying;
+	bool			verifying;
 	u32			successor;
 	bool			diverged;
 	bool			unsettled;
@@ -397,6 +426,25 @@ void pb_path_forward(struct pb_path *path, struct pb_req *req,
 		     blk_status_t status);
 
 /**
+ * pb_path_verify() - chunks of a verification may start, or not any more
+ * @path: the path
+ * @on: which; those that wait for writes end with BLK_STS_TRANSPORT if not
+ *
+ * Context: process.
+ */
+void pb_path_verify(struct pb_path *path, bool on);
+
+/**
+ * pb_path_differs() - the next member has found a difference
+ * @path: the path
+ * @sector: where it begins; hostile
+ * @count: sectors, at least one
+ *
+ * Return: 0, or -EPROTO if no check was sent for all of that.
+ */
+int pb_path_differs(struct pb_path *path, u64 sector, u32 count);
+
+/**
  * pb_path_copy_end() - nothing is dirty any more: wait for acks from here on
  * @path: the path
  *
@@ -431,10 +479,13 @@ void pb_path_set_requeue(struct pb_path *path, bool requeue);
  */
 void pb_path_info(struct pb_path *path, struct pb_path_info *info);
 
-/* Between pb-path.c and pb-path-copy.c; all but the last under the lock. */
+/* Between pb-path.c and pb-path-copy.c. */
 bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
 		      blk_status_t status);
 void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req);
+bool pb_path_may_copy(struct pb_path *path, const struct pb_req *req);
+void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk);
+void pb_path_complete(struct pb_path *path, struct list_head *list);
 struct pb_conn *pb_path_conn_to_kick(struct pb_path *path);
 void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
 void pb_path_kick(struct pb_conn *conn);

@@ -106,7 +106,7 @@ static int decide(struct pb_device *pb)
 	if (slot < 0)
 		return slot;
 	pb->sync.slot = slot;
-	if (pb_sync_alloc(&pb->sync))
+	if (pb_chunks_alloc(&pb->sync.chunks))
 		return -ENOMEM;
 	if (proof && continues(pb)) {
 		pb_sync_copy(&pb->sync);
@@ -220,6 +220,15 @@ static void on_state(struct pb_sync *sync)
 	struct pb_device *pb = container_of(sync, struct pb_device, sync);
 
 	queue_work(pb->ctl_wq, &pb->sync_work);
+}
+
+static void on_progress(struct pb_sync *sync, u32 percent)
+{
+	struct pb_device *pb = container_of(sync, struct pb_device, sync);
+
+	pb_event_emit(&pb->source, PB_EVENT_SYNC_PROGRESS,
+		      READ_ONCE(pb->super.view.number), successor(pb), 0,
+		      "%u %% are copied", percent);
 }
 
 static void on_sync_fault(struct pb_sync *sync, int error)
@@ -436,10 +445,11 @@ void pb_resync_init(struct pb_device *pb)
 {
 	pb->sync.path = &pb->path;
 	pb->sync.peers = &pb->peers;
-	pb->sync.bdev = pb->data;
-	pb->sync.wq = pb->sync_wq;
+	pb->sync.chunks.bdev = pb->data;
+	pb->sync.chunks.wq = pb->sync_wq;
 	pb->sync.stats = pb->stats;
 	pb->sync.on_state = on_state;
+	pb->sync.on_progress = on_progress;
 	pb->sync.on_fault = on_sync_fault;
 	pb_sync_init(&pb->sync);
 	INIT_WORK(&pb->sync_work, sync_work);

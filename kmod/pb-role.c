@@ -80,6 +80,8 @@ static int quiesce(struct pb_device *pb, const struct pb_verdict *verdict,
 {
 	int ret;
 
+	/* Its chunks would keep the path from falling idle. */
+	pb_verify_stop(&pb->verify);
 	pb_path_freeze(&pb->path);
 	ret = drain(pb, verdict, reason);
 	if (ret)
@@ -123,6 +125,7 @@ static void settle_failed(struct pb_device *pb)
 	pb_link_disconnect(pb, NULL, PB_BYE_DISK_FAILED);
 	pb_path_settle(&pb->path, false, false, false);
 	pb_sync_stop(&pb->sync);
+	pb_check_end(pb);
 	pb_device_table_event(pb);
 }
 
@@ -172,6 +175,7 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 		       synced_members(view) > 1);
 	/* What it had to say, if anything, is off the path now. */
 	pb_sync_stop(&pb->sync);
+	pb_check_end(pb);
 	pb_durable_kick(pb);
 	DMINFO("%s: view %llu: %s%s%s", pb->super.name, view->number,
 	       serving ? "primary" :

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The copying of a state transfer.  Chunks go out as fast as the next member
- * acks them, and one at a time, with as long a pause as the last one took,
- * while the volume is in use.  At checkpoints the next member flushes, and then
- * the dirty map on the disk follows: who crashes goes on from there.
+ * The copying of a state transfer: which regions, in chunks.  At checkpoints
+ * the next member flushes, and then the dirty map on the disk follows: who
+ * crashes goes on from there.
  */
+#include <linux/bitmap.h>
 #include <linux/blkdev.h>
 #include <linux/jiffies.h>
-#include <linux/slab.h>
+#include <linux/math64.h>
 #include <linux/wait_bit.h>
 
 #include "pb-sync.h"
 
-#define CHUNK_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
 /* A checkpoint after so many chunks. */
 #define CHECKPOINT	256
-/* The volume is in use if the last request was less than this ago. */
-#define IN_USE_MS	50
 
 /* The one place where the state changes; see the drawing in pb-sync.h. */
 static bool change_state(struct pb_sync *sync, u32 from, u32 to)
@@ -37,15 +34,14 @@ static void owners_turn(struct pb_sync *sync, u32 from, u32 to)
 		sync->on_state(sync);
 }
 
-static void kick(struct pb_sync *sync)
+static void kick_in(struct pb_sync *sync, unsigned long delay)
 {
-	mod_delayed_work(sync->wq, &sync->work, 0);
+	mod_delayed_work(sync->chunks.wq, &sync->chunks.work, delay);
 }
 
-static bool in_use(struct pb_sync *sync)
+static void kick(struct pb_sync *sync)
 {
-	return time_before(jiffies, READ_ONCE(sync->path->last_used) +
-			   msecs_to_jiffies(IN_USE_MS));
+	kick_in(sync, 0);
 }
 
 /* Words */
@@ -94,107 +90,47 @@ void pb_sync_say(struct pb_sync *sync, u8 type)
 
 /* Chunks */
 
-static bool all_zero(struct pb_chunk *chunk)
+static struct pb_sync *of_chunks(struct pb_chunks *chunks)
 {
-	u32 left = chunk->req.count << SECTOR_SHIFT;
-	int i;
+	return container_of(chunks, struct pb_sync, chunks);
+}
 
-	for (i = 0; left; i++) {
-		u32 len = min_t(u32, left, PAGE_SIZE);
-		void *data = kmap_local_page(chunk->vecs[i].bv_page);
-		bool zero = !memchr_inv(data, 0, len);
+/* What is equal needs no copy; the path has noted that. */
+static bool chunk_compared(struct pb_chunks *chunks, struct pb_chunk *chunk)
+{
+	u32 differs = bitmap_weight(chunk->copy.differs, PB_WIRE_MAX_PIECES);
+	u32 equal = chunk->count - min(chunk->count,
+				       differs * chunk->copy.piece);
 
-		kunmap_local(data);
-		if (!zero)
-			return false;
-		left -= len;
-	}
+	pb_stat_add(of_chunks(chunks)->stats, PB_CNT_SYNC_EQUAL,
+		    (u64)equal << SECTOR_SHIFT);
 	return true;
 }
 
-static void chunk_work(struct work_struct *work)
+static void chunk_copied(struct pb_chunks *chunks, u32 bytes, bool zeroed)
 {
-	struct pb_chunk *chunk = container_of(work, struct pb_chunk, work);
-	struct pb_sync *sync = chunk->sync;
-	blk_status_t status = chunk->bio.bi_status;
+	struct pb_sync *sync = of_chunks(chunks);
 
-	bio_uninit(&chunk->bio);
-	if (status)
-		WRITE_ONCE(sync->unreadable, true);
-	if (!status && all_zero(chunk)) {
-		chunk->req.type = PB_WIRE_ZEROES;
-		pb_stat_add(sync->stats, PB_CNT_SYNC_ZEROED,
-			    (u64)chunk->req.count << SECTOR_SHIFT);
-	}
-	pb_path_forward(sync->path, &chunk->req, status);
+	pb_stat_add(sync->stats, PB_CNT_SYNC_BYTES, bytes);
+	if (zeroed)
+		pb_stat_add(sync->stats, PB_CNT_SYNC_ZEROED, bytes);
 }
 
-static void read_done(struct bio *bio)
+static void chunk_done(struct pb_chunks *chunks, struct pb_chunk *chunk,
+		       blk_status_t status)
 {
-	struct pb_chunk *chunk = container_of(bio, struct pb_chunk, bio);
+	unsigned long pause = pb_chunk_pause(chunk);
 
-	queue_work(chunk->sync->wq, &chunk->work);
+	/* This disk failed to read it: it is tried again, slowly. */
+	if (chunk->status)
+		pause = HZ;
+	pb_chunks_end_step(chunks, &chunk->busy, pause);
 }
 
-static void chunk_submit(struct pb_req *req)
-{
-	struct pb_chunk *chunk = container_of(req, struct pb_chunk, req);
-	u32 left = req->count << SECTOR_SHIFT;
-	int i;
-
-	bio_init(&chunk->bio, chunk->sync->bdev, chunk->vecs, CHUNK_PAGES,
-		 REQ_OP_READ);
-	chunk->bio.bi_iter.bi_sector = req->sector;
-	for (i = 0; left; i++) {
-		u32 len = min_t(u32, left, PAGE_SIZE);
-
-		__bio_add_page(&chunk->bio, chunk->vecs[i].bv_page, len, 0);
-		left -= len;
-	}
-	req->bio = &chunk->bio;
-	req->iter = chunk->bio.bi_iter;
-	chunk->bio.bi_end_io = read_done;
-	submit_bio(&chunk->bio);
-}
-
-/* While the volume is in use it has half of the time to itself. */
-static unsigned long pause_after(struct pb_sync *sync, unsigned long took)
-{
-	if (xchg(&sync->unreadable, false))
-		return HZ;
-	return in_use(sync) ? max(took, 1UL) : 0;
-}
-
-/*
- * Under the path's lock: pb_sync_stop() takes it once before it believes that
- * nobody will queue the work any more.
- */
-static void end_step(struct pb_sync *sync, unsigned long *busy,
-		     unsigned long delay)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&sync->path->lock, flags);
-	clear_and_wake_up_bit(0, busy);
-	mod_delayed_work(sync->wq, &sync->work, delay);
-	spin_unlock_irqrestore(&sync->path->lock, flags);
-}
-
-static void chunk_complete(struct pb_req *req, blk_status_t status)
-{
-	struct pb_chunk *chunk = container_of(req, struct pb_chunk, req);
-	struct pb_sync *sync = chunk->sync;
-
-	if (!status)
-		pb_stat_add(sync->stats, PB_CNT_SYNC_BYTES,
-			    (u64)req->count << SECTOR_SHIFT);
-	end_step(sync, &chunk->busy,
-		 pause_after(sync, jiffies - chunk->started));
-}
-
-static const struct pb_source chunk_source = {
-	.submit		= chunk_submit,
-	.complete	= chunk_complete,
+static const struct pb_chunk_ops chunk_ops = {
+	.compared	= chunk_compared,
+	.copied		= chunk_copied,
+	.done		= chunk_done,
 };
 
 /* Dirty regions in a row from the cursor on, as many as a chunk may have. */
@@ -207,7 +143,7 @@ static u32 next_stretch(struct pb_sync *sync, u64 *sector)
 	first = pb_map_next_dirty(map, sync->cursor);
 	if (first >= map->nr_regions)
 		return 0;
-	most = first + (PB_SYNC_CHUNK_SECTORS >> map->region_shift);
+	most = first + (PB_CHUNK_SECTORS >> map->region_shift);
 	end = first + 1;
 	while (end < most && end < map->nr_regions &&
 	       pb_map_next_dirty(map, end) == end)
@@ -215,47 +151,6 @@ static u32 next_stretch(struct pb_sync *sync, u64 *sector)
 	sync->cursor = end;
 	*sector = first << map->region_shift;
 	return min(end << map->region_shift, map->sectors) - *sector;
-}
-
-static struct pb_chunk *free_chunk(struct pb_sync *sync, unsigned int *busy)
-{
-	struct pb_chunk *found = NULL;
-	int i;
-
-	*busy = 0;
-	for (i = 0; i < PB_SYNC_CHUNKS; i++) {
-		if (test_bit(0, &sync->chunks[i].busy))
-			(*busy)++;
-		else
-			found = &sync->chunks[i];
-	}
-	return found;
-}
-
-static void begin_chunk(struct pb_sync *sync, struct pb_chunk *chunk,
-			u64 sector, u32 count)
-{
-	blk_status_t status = BLK_STS_OK;
-
-	memset(&chunk->req, 0, sizeof(chunk->req));
-	chunk->req.source = &chunk_source;
-	chunk->req.type = PB_WIRE_WRITE;
-	chunk->req.flags = PB_WIRE_COPY;
-	chunk->req.copy = true;
-	chunk->req.sector = sector;
-	chunk->req.count = count;
-	chunk->started = jiffies;
-	set_bit(0, &chunk->busy);
-	switch (pb_path_start(sync->path, &chunk->req, &status)) {
-	case PB_STARTED:
-		chunk_submit(&chunk->req);
-		break;
-	case PB_REFUSED:
-		clear_and_wake_up_bit(0, &chunk->busy);
-		break;
-	default:
-		break;
-	}
 }
 
 /* Checkpoints */
@@ -273,7 +168,7 @@ static void flush_submit(struct pb_req *req)
 {
 	struct pb_sync *sync = container_of(req, struct pb_sync, flush);
 
-	bio_init(&sync->flush_bio, sync->bdev, NULL, 0,
+	bio_init(&sync->flush_bio, sync->chunks.bdev, NULL, 0,
 		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
 	sync->flush_bio.bi_end_io = flush_done;
 	submit_bio(&sync->flush_bio);
@@ -288,7 +183,7 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 	pb_map_flush_end(&sync->peers->maps[sync->slot],
 			 !status && sync->path->copying);
 	spin_unlock_irqrestore(&sync->path->lock, flags);
-	end_step(sync, &sync->flush_busy, 0);
+	pb_chunks_end_step(&sync->chunks, &sync->flush_busy, 0);
 }
 
 static const struct pb_source flush_source = {
@@ -323,15 +218,18 @@ static void checkpoint(struct pb_sync *sync)
 /* Begins what may begin; true if there is nothing left to copy. */
 static bool fill_up(struct pb_sync *sync)
 {
-	unsigned int busy, most;
+	struct pb_map *map = &sync->peers->maps[sync->slot];
 	struct pb_chunk *chunk;
+	unsigned long delay;
+	unsigned int busy;
 	u64 sector;
 	u32 count;
 
 	for (;;) {
-		chunk = free_chunk(sync, &busy);
-		most = in_use(sync) ? 1 : PB_SYNC_CHUNKS;
-		if (!chunk || busy >= most || READ_ONCE(sync->paused))
+		chunk = pb_chunks_free(&sync->chunks, &busy, &delay);
+		if (delay)
+			kick_in(sync, delay);
+		if (!chunk || READ_ONCE(sync->paused))
 			return false;
 		spin_lock_irq(&sync->path->lock);
 		count = next_stretch(sync, &sector);
@@ -346,7 +244,9 @@ static bool fill_up(struct pb_sync *sync)
 		if (!count)
 			return true;
 		sync->since++;
-		begin_chunk(sync, chunk, sector, count);
+		pb_chunk_begin(chunk, sector, count,
+			       READ_ONCE(sync->checksum) ?
+			       1U << map->region_shift : 0);
 	}
 }
 
@@ -360,8 +260,26 @@ static bool store_map(struct pb_sync *sync)
 	return !err;
 }
 
+/* Another tenth is worth a word. */
+static void tell_progress(struct pb_sync *sync)
+{
+	u64 left;
+	u32 tenths = 0;
+
+	spin_lock_irq(&sync->path->lock);
+	left = sync->peers->maps[sync->slot].nr_dirty;
+	spin_unlock_irq(&sync->path->lock);
+	if (left < sync->total)
+		tenths = div64_u64((sync->total - left) * 10, sync->total);
+	if (tenths <= sync->tenths)
+		return;
+	sync->tenths = tenths;
+	sync->on_progress(sync, 10 * tenths);
+}
+
 static void copy_on(struct pb_sync *sync)
 {
+	tell_progress(sync);
 	if (test_bit(0, &sync->flush_busy))
 		return;
 	if (sync->since >= CHECKPOINT) {
@@ -394,7 +312,7 @@ static void finish(struct pb_sync *sync)
 static void sync_work(struct work_struct *work)
 {
 	struct pb_sync *sync = container_of(to_delayed_work(work),
-					    struct pb_sync, work);
+					    struct pb_sync, chunks.work);
 
 	switch (READ_ONCE(sync->state)) {
 	case PB_SYNC_COPY:
@@ -411,7 +329,11 @@ static void sync_work(struct work_struct *work)
 void pb_sync_init(struct pb_sync *sync)
 {
 	spin_lock_init(&sync->lock);
-	INIT_DELAYED_WORK(&sync->work, sync_work);
+	INIT_DELAYED_WORK(&sync->chunks.work, sync_work);
+	sync->chunks.ops = &chunk_ops;
+	sync->chunks.kind = PB_COPY_TRANSFER;
+	sync->chunks.path = sync->path;
+	sync->chunks.pace = &sync->pace;
 	sync->state = PB_SYNC_OFF;
 }
 
@@ -446,6 +368,7 @@ void pb_sync_copy(struct pb_sync *sync)
 		return;
 	sync->cursor = 0;
 	sync->since = 1;
+	sync->tenths = 0;
 	sync->began = jiffies;
 	spin_lock_irq(&sync->path->lock);
 	sync->total = sync->peers->maps[sync->slot].nr_dirty;
@@ -454,82 +377,27 @@ void pb_sync_copy(struct pb_sync *sync)
 		kick(sync);
 }
 
-static void free_chunks(struct pb_sync *sync)
-{
-	int i, page;
-
-	for (i = 0; sync->chunks && i < PB_SYNC_CHUNKS; i++) {
-		struct bio_vec *vecs = sync->chunks[i].vecs;
-
-		for (page = 0; vecs && page < CHUNK_PAGES; page++)
-			if (vecs[page].bv_page)
-				__free_page(vecs[page].bv_page);
-		kvfree(vecs);
-	}
-	kvfree(sync->chunks);
-	sync->chunks = NULL;
-}
-
-static bool alloc_chunk(struct pb_sync *sync, struct pb_chunk *chunk)
-{
-	int page;
-
-	chunk->sync = sync;
-	INIT_WORK(&chunk->work, chunk_work);
-	chunk->vecs = kvcalloc(CHUNK_PAGES, sizeof(*chunk->vecs), GFP_KERNEL);
-	if (!chunk->vecs)
-		return false;
-	for (page = 0; page < CHUNK_PAGES; page++) {
-		chunk->vecs[page].bv_page = alloc_page(GFP_NOIO);
-		if (!chunk->vecs[page].bv_page)
-			return false;
-	}
-	return true;
-}
-
-int pb_sync_alloc(struct pb_sync *sync)
-{
-	int i;
-
-	if (sync->chunks)
-		return 0;
-	sync->chunks = kvcalloc(PB_SYNC_CHUNKS, sizeof(*sync->chunks),
-				GFP_KERNEL);
-	if (!sync->chunks)
-		return -ENOMEM;
-	for (i = 0; i < PB_SYNC_CHUNKS; i++) {
-		if (!alloc_chunk(sync, &sync->chunks[i])) {
-			free_chunks(sync);
-			return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
 void pb_sync_stop(struct pb_sync *sync)
 {
-	int i;
-
 	spin_lock_bh(&sync->lock);
 	WRITE_ONCE(sync->state, PB_SYNC_OFF);
 	spin_unlock_bh(&sync->lock);
-	cancel_delayed_work_sync(&sync->work);
+	cancel_delayed_work_sync(&sync->chunks.work);
 	wait_on_bit(&sync->word_busy, 0, TASK_UNINTERRUPTIBLE);
 	wait_on_bit(&sync->flush_busy, 0, TASK_UNINTERRUPTIBLE);
-	for (i = 0; sync->chunks && i < PB_SYNC_CHUNKS; i++) {
-		wait_on_bit(&sync->chunks[i].busy, 0, TASK_UNINTERRUPTIBLE);
-		cancel_work_sync(&sync->chunks[i].work);
-	}
-	/* Whoever cleared a bit is out of the lock then; see end_step(). */
-	spin_lock_irq(&sync->path->lock);
-	spin_unlock_irq(&sync->path->lock);
-	cancel_delayed_work_sync(&sync->work);
-	free_chunks(sync);
+	pb_chunks_wait(&sync->chunks);
 }
 
-void pb_sync_pause(struct pb_sync *sync, bool pause)
+void pb_sync_set(struct pb_sync *sync, const struct pb_ioc_sync *arg)
 {
-	WRITE_ONCE(sync->paused, pause);
+	if (arg->set & PB_SYNC_SET_PAUSE)
+		WRITE_ONCE(sync->paused, arg->pause);
+	if (arg->set & PB_SYNC_SET_CHECKSUM)
+		WRITE_ONCE(sync->checksum, arg->checksum);
+	if (arg->set & PB_SYNC_SET_MAX_RATE)
+		WRITE_ONCE(sync->pace.max_rate, arg->max_rate);
+	if (arg->set & PB_SYNC_SET_MIN_RATE)
+		WRITE_ONCE(sync->pace.min_rate, arg->min_rate);
 	kick(sync);
 }
 
@@ -538,6 +406,10 @@ void pb_sync_status(struct pb_sync *sync, struct pb_sync_info *info)
 	struct pb_map *map;
 
 	info->state = READ_ONCE(sync->state);
+	info->paused = READ_ONCE(sync->paused);
+	info->checksum = READ_ONCE(sync->checksum);
+	info->max_rate = READ_ONCE(sync->pace.max_rate);
+	info->min_rate = READ_ONCE(sync->pace.min_rate);
 	if (info->state < PB_SYNC_COPY)
 		return;
 	spin_lock_irq(&sync->path->lock);
@@ -551,5 +423,4 @@ void pb_sync_status(struct pb_sync *sync, struct pb_sync_info *info)
 	spin_unlock_irq(&sync->path->lock);
 	if (info->state <= PB_SYNC_FLUSH)
 		info->seconds = (jiffies - sync->began) / HZ;
-	info->paused = READ_ONCE(sync->paused);
 }

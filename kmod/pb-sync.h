@@ -34,101 +34,73 @@
  * From ARM on a connection may come and go; a primary that was set up again
  * after that goes from OFF to ARM.
  *
- * A chunk is a request of the path: it waits for the writes under way in its
- * range, and who comes later waits for it.  So every write is before the copy
- * of its region, and left to it, or after, and sent.
+ * The writes under way in a chunk's range are before it, and who comes later
+ * waits for it.  So every write is before the copy of its region, and left to
+ * it, or after, and sent.
  */
 #ifndef PB_SYNC_H
 #define PB_SYNC_H
 
-#include <linux/bio.h>
 #include <linux/spinlock.h>
-#include <linux/workqueue.h>
 
-#include "pb-path.h"
+#include "pb-chunk.h"
 #include "pb-peers.h"
-
-struct pb_sync;
-
-/* Chunks under way at a time, and their size at most. */
-#define PB_SYNC_CHUNKS		8
-#define PB_SYNC_CHUNK_SECTORS	(PB_WIRE_MAX_DATA >> SECTOR_SHIFT)
-
-/**
- * struct pb_chunk - a stretch of the disk on its way
- * @req: what the path sees
- * @sync: where it belongs
- * @busy: in use; of the work of @sync, which is told when it is not any more
- * @started: jiffies
- * @bio: the read, and then the payload
- * @vecs: of @bio
- * @work: goes on in process context after the read
- */
-struct pb_chunk {
-	struct pb_req		req;
-	struct pb_sync		*sync;
-	unsigned long		busy;
-	unsigned long		started;
-	struct bio		bio;
-	struct bio_vec		*vecs;
-	struct work_struct	work;
-};
 
 /**
  * struct pb_sync - one replica's state transfer to the next member
  * @lock: guards @state, @owned and what is counted
  * @state: enum pb_sync_state; changed by change_state()
  * @paused: no chunk is begun
- * @unreadable: this disk failed to read a chunk: it is tried again, slowly
+ * @checksum: digests are sent first, and data only where they differ
  * @slot: of the dirty map
- * @cursor: region to go on with; of @work
- * @since: chunks since the last checkpoint; of @work
+ * @cursor: region to go on with; of the chunks' work, as @since
+ * @since: chunks since the last checkpoint
+ * @tenths: of it copied, as told; of the chunks' work
  * @total: regions to copy when it began
  * @began: jiffies
- * @chunks: allocated while not OFF
+ * @pace: how fast chunks may follow each other
+ * @chunks: allocated while not OFF; their work begins chunks and checkpoints
  * @word: the word under way
  * @flush: the flush of a checkpoint
  * @flush_bio: its local leg
  * @flush_busy: bit 0: under way
- * @work: begins chunks and checkpoints
  * @path: the path
  * @peers: the dirty maps
- * @bdev: this member's data device
- * @wq: where @work runs
  * @stats: the volume's counters
  * @on_state: the owner's turn; any context
+ * @on_progress: so many percent are copied; process context
  * @on_fault: the dirty map cannot be written; process context
  */
 struct pb_sync {
 	spinlock_t		lock;
 	u32			state;
 	bool			paused;
-	bool			unreadable;
+	bool			checksum;
 	u32			slot;
 	u64			cursor;
 	unsigned int		since;
+	u32			tenths;
 	u64			total;
 	unsigned long		began;
-	struct pb_chunk		*chunks;
+	struct pb_pace		pace;
+	struct pb_chunks	chunks;
 	struct pb_req		word;
 	unsigned long		word_busy;
 	struct pb_req		flush;
 	struct bio		flush_bio;
 	unsigned long		flush_busy;
-	struct delayed_work	work;
 	struct pb_path		*path;
 	struct pb_peers		*peers;
-	struct block_device	*bdev;
-	struct workqueue_struct	*wq;
 	struct pb_stats __percpu *stats;
 	void			(*on_state)(struct pb_sync *sync);
+	void			(*on_progress)(struct pb_sync *sync, u32 percent);
 	void			(*on_fault)(struct pb_sync *sync, int error);
 };
 
 /**
  * pb_sync_init() - no transfer
- * @sync: to fill, all zero but for @path, @peers, @bdev, @wq, @stats,
- *	@on_state and @on_fault
+ * @sync: to fill, all zero but for @path, @peers, @stats, the on_...
+ *	and, in @chunks, @bdev and @wq
  */
 void pb_sync_init(struct pb_sync *sync);
 
@@ -162,15 +134,6 @@ void pb_sync_marked(struct pb_sync *sync);
 void pb_sync_copy(struct pb_sync *sync);
 
 /**
- * pb_sync_alloc() - memory for chunks
- * @sync: the transfer
- *
- * Context: process.
- * Return: 0 or -ENOMEM.
- */
-int pb_sync_alloc(struct pb_sync *sync);
-
-/**
  * pb_sync_stop() - the connection is down
  * @sync: the transfer; the path knows already
  *
@@ -181,11 +144,11 @@ int pb_sync_alloc(struct pb_sync *sync);
 void pb_sync_stop(struct pb_sync *sync);
 
 /**
- * pb_sync_pause() - begin no chunk, or go on
+ * pb_sync_set() - hold or go on, and how
  * @sync: the transfer
- * @pause: which
+ * @arg: checked
  */
-void pb_sync_pause(struct pb_sync *sync, bool pause);
+void pb_sync_set(struct pb_sync *sync, const struct pb_ioc_sync *arg);
 
 /**
  * pb_sync_status() - for PB_IOC_STATUS

@@ -3,8 +3,8 @@
  * The wire format: what two members of a view say to each other.
  *
  * A connection carries messages in both directions.  Each is a header of 64
- * bytes, followed by @data_len bytes for a hello and a write and by nothing
- * for the rest.  The first message each way is a hello; nothing else may be
+ * bytes, followed by @data_len bytes for a hello, a write and a check and by
+ * nothing for the rest.  The first message each way is a hello; nothing else may be
  * sent before the peer's hello has been accepted.  All integers are
  * little-endian.  See Documentation/protocol.rst for the conversation.
  */
@@ -26,6 +26,13 @@
  * into the smallest activity log twice.
  */
 #define PB_WIRE_MAX_ZEROES	(1U << 16)
+/*
+ * A check carries a digest of each piece of its range: SHA-256, of pieces of
+ * at least so many sectors, at most so many of them.
+ */
+#define PB_WIRE_DIGEST		32
+#define PB_WIRE_MIN_PIECE	8
+#define PB_WIRE_MAX_PIECES	256
 
 /**
  * enum pb_wire_type - what a message is
@@ -42,6 +49,10 @@
  *	you are being brought up to date, and your disk must say so
  * @PB_WIRE_SYNC_DONE: downstream: you hold every acknowledged write
  * @PB_WIRE_MARK: upstream: this range may differ from what you have
+ * @PB_WIRE_CHECK: downstream: compare the payload, digests of the pieces of a
+ *	range, with your data; the ack follows what differs
+ * @PB_WIRE_DIFFERS: upstream: this part of a check's range is not the same, or
+ *	cannot be read
  */
 enum pb_wire_type {
 	PB_WIRE_HELLO		= 1,
@@ -55,6 +66,8 @@ enum pb_wire_type {
 	PB_WIRE_SYNC_GO		= 9,
 	PB_WIRE_SYNC_DONE	= 10,
 	PB_WIRE_MARK		= 11,
+	PB_WIRE_CHECK		= 14,
+	PB_WIRE_DIFFERS		= 15,
 };
 
 /* Flags of a message. */
@@ -70,14 +83,16 @@ enum pb_wire_type {
  * @from: the sender's index among the members of the view
  * @reserved: zero
  * @view: number of the view that the message belongs to
- * @seq: write, flush, zeroes: consecutive from 1 in a stream; ack: first acked
- * @sector: write, zeroes, mark: where, in sectors of 512 bytes; flush,
- *	keepalive: all messages up to this number are done here as well
- * @count: write, zeroes, mark: sectors; ack: messages acked
+ * @seq: what travels downstream: consecutive from 1 in a stream; ack: first
+ *	acked
+ * @sector: write, zeroes, check, mark, differs: where, in sectors of 512 bytes;
+ *	flush, keepalive: all messages up to this number are done here as well
+ * @count: write, zeroes, check, mark, differs: sectors; ack: messages acked
  * @data_len: bytes that follow this header
  * @stamp: the sender's boot time in ns when it sent this
  * @echo: the latest @stamp the sender has seen from its peer, 0 if none
- * @status: bye: enum pb_bye; else zero
+ * @status: bye: enum pb_bye; check: sectors of a piece, a power of two; else
+ *	zero
  * @crc: crc32c of the 60 bytes before it
  */
 struct pb_wire_hdr {

@@ -51,6 +51,24 @@ static void test_crc(void)
 
 /* Headers */
 
+/* A type of this version. */
+static bool known(u8 type)
+{
+	return (type >= PB_WIRE_HELLO && type <= PB_WIRE_MARK) ||
+	       type == PB_WIRE_CHECK || type == PB_WIRE_DIFFERS;
+}
+
+#define for_each_type(type, first) \
+	for (type = first; type <= PB_WIRE_DIFFERS; type++) \
+		if (known(type))
+
+/* It travels upstream only. */
+static bool goes_up(u8 type)
+{
+	return type == PB_WIRE_ACK || type == PB_WIRE_MARK ||
+	       type == PB_WIRE_DIFFERS;
+}
+
 static struct pb_msg sample(u8 type)
 {
 	struct pb_msg msg = {
@@ -61,10 +79,11 @@ static struct pb_msg sample(u8 type)
 		.echo = 77,
 	};
 
-	if (type >= PB_WIRE_WRITE && type != PB_WIRE_MARK)
+	if (type >= PB_WIRE_WRITE &&
+	    (!goes_up(type) || type == PB_WIRE_ACK))
 		msg.seq = 5;
 	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
-	    type == PB_WIRE_MARK) {
+	    type == PB_WIRE_MARK || type >= PB_WIRE_CHECK) {
 		msg.sector = 800;
 		msg.count = 16;
 	}
@@ -76,6 +95,10 @@ static struct pb_msg sample(u8 type)
 		msg.data_len = 192;
 	if (type == PB_WIRE_BYE)
 		msg.status = PB_BYE_REMOVED;
+	if (type == PB_WIRE_CHECK) {
+		msg.status = 8;
+		msg.data_len = 64;
+	}
 	return msg;
 }
 
@@ -156,7 +179,7 @@ static void test_damage(void)
 	u32 i, bad = 0, type;
 	u8 *byte = (u8 *)&hdr;
 
-	for (type = PB_WIRE_HELLO; type <= PB_WIRE_MARK; type++) {
+	for_each_type(type, PB_WIRE_HELLO) {
 		msg = sample(type);
 		is(unpack_msg(&msg, &bounds), 0, pb_wire_type_name(type));
 		pb_codec_pack(&msg, &hdr);
@@ -394,6 +417,16 @@ static int range_error(const struct pb_msg *m, u64 max)
 	       m->sector > 1 << 20 || end > 1 << 20 ? -ERANGE : 0;
 }
 
+static bool good_piece(u32 sectors)
+{
+	u32 good;
+
+	for (good = 8; good <= 2048; good *= 2)
+		if (sectors == good)
+			return true;
+	return false;
+}
+
 static int second_reading(const struct pb_msg *m)
 {
 	bool plain = !m->status && m->from < 8 && m->view;
@@ -428,6 +461,18 @@ static int second_reading(const struct pb_msg *m)
 			return -EPROTO;
 		ret = range_error(m, 65536);
 		return ret || !m->data_len ? ret : -EPROTO;
+	case PB_WIRE_DIFFERS:
+		if (!plain || m->seq || m->flags)
+			return -EPROTO;
+		ret = range_error(m, 2048);
+		return ret || !m->data_len ? ret : -EPROTO;
+	case PB_WIRE_CHECK:
+		if (m->from >= 8 || !m->view || !m->seq || m->flags ||
+		    !good_piece(m->status))
+			return -EPROTO;
+		ret = range_error(m, 2048);
+		return ret || m->data_len == 32 * ((m->count + m->status - 1) /
+						   m->status) ? ret : -EPROTO;
 	case PB_WIRE_ZEROES:
 		if (!plain || !m->seq || (m->flags & 0xf8))
 			return -EPROTO;
@@ -441,7 +486,7 @@ static int second_reading(const struct pb_msg *m)
 	return -EPROTO;
 }
 
-static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255 };
+static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 255 };
 static const u8 flags[] = { 0, 1, 2, 3, 4, 5, 8, 128 };
 static const u8 froms[] = { 0, 7, 8, 255 };
 static const u64 views[] = { 0, 1, U64_MAX };
@@ -450,8 +495,8 @@ static const u64 sectors[] = { 0, 4, 8, (1 << 20) - 8, 1 << 20, U64_MAX - 7 };
 static const u32 counts[] = {
 	0, 1, 8, 2048, 2056, 65536, 65544, 0x800000, U32_MAX
 };
-static const u32 lens[] = { 0, 192, 512, 4096, 1 << 20, U32_MAX };
-static const u32 statuses[] = { 0, 1, 19, 20 };
+static const u32 lens[] = { 0, 32, 192, 512, 4096, 8192, 1 << 20, U32_MAX };
+static const u32 statuses[] = { 0, 1, 8, 19, 20, 2048 };
 
 #define FIELDS	9
 
@@ -566,7 +611,7 @@ static void test_admit_hello(void)
 
 	is(admit(sample(PB_WIRE_HELLO), e), -EPROTO, "a second hello");
 	e.hello_done = false;
-	for (type = PB_WIRE_KEEPALIVE; type <= PB_WIRE_MARK; type++)
+	for_each_type(type, PB_WIRE_KEEPALIVE)
 		is(admit(sample(type), e), -EPROTO, "no hello first");
 	is(admit(sample(99), e), -EPROTO, "an unknown type first");
 	is(admit(sample(99), up_side), -EPROTO, "an unknown type");
@@ -586,8 +631,8 @@ static void test_admit(void)
 {
 	u32 type, i;
 
-	for (type = PB_WIRE_KEEPALIVE; type <= PB_WIRE_MARK; type++) {
-		bool up = type != PB_WIRE_ACK && type != PB_WIRE_MARK;
+	for_each_type(type, PB_WIRE_KEEPALIVE) {
+		bool up = !goes_up(type);
 		struct pb_expect e = up ? up_side : down_side;
 		struct pb_msg msg = sample(type);
 
@@ -1013,7 +1058,7 @@ static void test_texts(void)
 	is(bad, 0, "each bye has a text of its own");
 	ok(*pb_bye_text(U32_MAX), "an unknown bye has one too");
 	for (i = 0, bad = 0; i < 256; i++)
-		bad += (i >= PB_WIRE_HELLO && i <= PB_WIRE_MARK) ==
+		bad += known(i) ==
 		       !strcmp(pb_wire_type_name(i), "?");
 	is(bad, 0, "each type has a name, others have none");
 	ok(!strcmp(pb_wire_type_name(PB_WIRE_WRITE), "write") &&

@@ -132,7 +132,7 @@ refused 2 'not a size' create v --data /dev/null --extent-size MiB
 refused 2 'power of two' create v --data /dev/null --region-size 0
 refused 2 'power of two' create v --data /dev/null --region-size 2KiB
 refused 2 'power of two' create v --data /dev/null --region-size 8MiB
-refused 2 'not a size' create v --data /dev/null --region-size 99999999999MiB
+refused 2 'power of two' create v --data /dev/null --region-size 99999999999MiB
 refused 2 'not in 64 to 65536' create v --data /dev/null --hot-extents 63
 refused 2 'not in 1 to 7' create v --data /dev/null --maps 8
 refused 2 'not in 1 to 7' create v --data /dev/null --maps 0

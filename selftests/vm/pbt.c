@@ -42,6 +42,10 @@ static const struct {
 	{ "log_flushes",	PB_CNT_LOG_FLUSHES },
 	{ "sync_bytes",		PB_CNT_SYNC_BYTES },
 	{ "sync_zeroed",	PB_CNT_SYNC_ZEROED },
+	{ "sync_equal",		PB_CNT_SYNC_EQUAL },
+	{ "verify_bytes",	PB_CNT_VERIFY_BYTES },
+	{ "checked_bytes",	PB_CNT_CHECKED_BYTES },
+	{ "tx_bytes",		PB_CNT_TX_BYTES },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };

@@ -166,6 +166,18 @@ int pb_ctl_set_sync(struct pb_ctl *ctl, struct pb_ioc_sync *arg,
 	return on_volume(ctl, PB_IOC_SET_SYNC, arg, arg->reason, err);
 }
 
+int pb_ctl_verify(struct pb_ctl *ctl, struct pb_ioc_verify *arg,
+		  struct pb_error *err)
+{
+	return on_volume(ctl, PB_IOC_VERIFY, arg, arg->reason, err);
+}
+
+int pb_ctl_differs(struct pb_ctl *ctl, struct pb_ioc_differs *arg,
+		   struct pb_error *err)
+{
+	return on_volume(ctl, PB_IOC_DIFFERS, arg, arg->reason, err);
+}
+
 /*
  * Volumes that come and go between two calls may be missed or, never twice
  * in one answer, be seen twice: the list is for people and for a first look.

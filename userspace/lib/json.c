@@ -164,13 +164,41 @@ static void add_dev(struct json_object *object, const struct pb_ioc_dev *dev)
 
 static struct json_object *sync_object(const struct pb_sync_info *sync)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = new_object();
 
 	add_word(object, "state", pb_sync_name(sync->state));
-	pb_json_add(object, "paused", json_object_new_boolean(sync->paused));
-	pb_json_add(object, "total_bytes", json_object_new_int64(sync->total));
-	pb_json_add(object, "left_bytes", json_object_new_int64(sync->left));
-	pb_json_add(object, "seconds", json_object_new_int64(sync->seconds));
+	add_bool(object, "paused", sync->paused);
+	add_u64(object, "total_bytes", sync->total);
+	add_u64(object, "left_bytes", sync->left);
+	add_u64(object, "seconds", sync->seconds);
+	add_bool(object, "checksum", sync->checksum);
+	add_u64(object, "max_rate", sync->max_rate);
+	add_u64(object, "min_rate", sync->min_rate);
+	return object;
+}
+
+struct json_object *pb_json_verify(const struct pb_verify_info *verify)
+{
+	struct json_object *object = new_object();
+
+	add_word(object, "state", pb_verify_name(verify->state));
+	add_bool(object, "repair", verify->repair);
+	add_u64(object, "start", verify->start);
+	add_u64(object, "length", verify->length);
+	add_u64(object, "compared_bytes", verify->compared);
+	add_u64(object, "differing_bytes", verify->differs);
+	add_u64(object, "repaired_bytes", verify->repaired);
+	add_u64(object, "unreadable_bytes", verify->unreadable);
+	add_u64(object, "seconds", verify->seconds);
+	return object;
+}
+
+struct json_object *pb_json_range(const struct pb_range *range)
+{
+	struct json_object *object = new_object();
+
+	add_u64(object, "start", range->start);
+	add_u64(object, "length", range->length);
 	return object;
 }
 
@@ -191,6 +219,7 @@ struct json_object *pb_json_status(const struct pb_ioc_status *status)
 	pb_json_add(object, "flags", json_status_flags(status->flags));
 	add_word(object, "policy", pb_policy_name(status->policy));
 	pb_json_add(object, "transfer", sync_object(&status->sync));
+	pb_json_add(object, "verify", pb_json_verify(&status->verify));
 	add_u64(object, "data_sectors", status->data_sectors);
 	add_u64(object, "block_size", status->block_size);
 	add_hex(object, "incarnation", status->incarnation, 16);

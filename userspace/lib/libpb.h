@@ -58,6 +58,7 @@ const char *pb_state_name(u32 state);
 const char *pb_link_state_name(u32 state);
 const char *pb_policy_name(u32 policy);
 const char *pb_sync_name(u32 state);
+const char *pb_verify_name(u32 state);
 const char *pb_event_name(u32 type);
 
 /**
@@ -118,6 +119,19 @@ int pb_parse_uuid(const char *text, u8 *uuid, struct pb_error *err);
  */
 int pb_parse_u64(const char *text, u64 min, u64 max, u64 *value,
 		 struct pb_error *err);
+
+/**
+ * pb_parse_bytes() - read a number of bytes
+ * @text: digits, and a unit or none: KiB, MiB, GiB, TiB
+ * @min: least
+ * @max: greatest
+ * @bytes: filled on success only
+ * @err: why not
+ *
+ * Return: 0, -EINVAL, -ERANGE.
+ */
+int pb_parse_bytes(const char *text, u64 min, u64 max, u64 *bytes,
+		   struct pb_error *err);
 
 /**
  * pb_parse_size() - read a size in bytes
@@ -250,6 +264,10 @@ int pb_ctl_disconnect(struct pb_ctl *ctl, struct pb_ioc_disconnect *arg,
 		      struct pb_error *err);
 int pb_ctl_set_policy(struct pb_ctl *ctl, struct pb_ioc_policy *arg,
 		      struct pb_error *err);
+int pb_ctl_verify(struct pb_ctl *ctl, struct pb_ioc_verify *arg,
+		  struct pb_error *err);
+int pb_ctl_differs(struct pb_ctl *ctl, struct pb_ioc_differs *arg,
+		   struct pb_error *err);
 int pb_ctl_set_sync(struct pb_ctl *ctl, struct pb_ioc_sync *arg,
 		    struct pb_error *err);
 
@@ -590,6 +608,8 @@ struct json_object *pb_json_uuid(const u8 *uuid);
 struct json_object *pb_json_text(const char *text, size_t len);
 struct json_object *pb_json_info(const struct pb_ioc_info *info);
 struct json_object *pb_json_view(const struct pb_view *view);
+struct json_object *pb_json_verify(const struct pb_verify_info *verify);
+struct json_object *pb_json_range(const struct pb_range *range);
 struct json_object *pb_json_status(const struct pb_ioc_status *status);
 struct json_object *pb_json_event(const struct pb_event *event);
 struct json_object *pb_json_area(const struct pb_area *area);

@@ -53,6 +53,9 @@ static const char * const event_names[] = {
 	[PB_EVENT_POLICY]		= "policy",
 	[PB_EVENT_SYNC_BEGIN]		= "sync-begin",
 	[PB_EVENT_SYNC_DONE]		= "sync-done",
+	[PB_EVENT_SYNC_PROGRESS]	= "sync-progress",
+	[PB_EVENT_VERIFY]		= "verify",
+	[PB_EVENT_DIFFERS]		= "differs",
 };
 
 static const char * const sync_names[] = {
@@ -66,6 +69,13 @@ static const char * const sync_names[] = {
 	[PB_SYNC_ARM]		= "finishing",
 	[PB_SYNC_DONE]		= "finishing",
 	[PB_SYNC_SYNCED]	= "synced",
+};
+
+static const char * const verify_names[] = {
+	[PB_VERIFY_OFF]		= "off",
+	[PB_VERIFY_RUN]		= "comparing",
+	[PB_VERIFY_DONE]	= "done",
+	[PB_VERIFY_STOPPED]	= "stopped",
 };
 
 static const char * const counter_names[] = {
@@ -106,6 +116,9 @@ static const char * const counter_names[] = {
 	[PB_CNT_LOG_FLUSHES]		= "log_flushes",
 	[PB_CNT_SYNC_BYTES]		= "sync_bytes",
 	[PB_CNT_SYNC_ZEROED]		= "sync_zeroed",
+	[PB_CNT_SYNC_EQUAL]		= "sync_equal",
+	[PB_CNT_VERIFY_BYTES]		= "verify_bytes",
+	[PB_CNT_CHECKED_BYTES]		= "checked_bytes",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);
@@ -135,6 +148,11 @@ const char *pb_link_state_name(u32 state)
 const char *pb_policy_name(u32 policy)
 {
 	return name_of(policy_names, ARRAY_SIZE(policy_names), policy);
+}
+
+const char *pb_verify_name(u32 state)
+{
+	return name_of(verify_names, ARRAY_SIZE(verify_names), state);
 }
 
 const char *pb_sync_name(u32 state)
@@ -232,22 +250,39 @@ int pb_parse_u64(const char *text, u64 min, u64 max, u64 *value,
 	return 0;
 }
 
-int pb_parse_size(const char *text, u32 min, u32 max, u32 *bytes,
-		  struct pb_error *err)
+int pb_parse_bytes(const char *text, u64 min, u64 max, u64 *bytes,
+		   struct pb_error *err)
 {
-	size_t digits;
+	static const char * const units[] = { "", "KiB", "MiB", "GiB", "TiB" };
+	size_t digits, i;
 	u64 number;
 
 	digits = take_digits(text, &number);
-	if (digits && number <= U32_MAX && !strcmp(text + digits, "KiB"))
-		number <<= 10;
-	else if (digits && number <= U32_MAX && !strcmp(text + digits, "MiB"))
-		number <<= 20;
-	else if (!digits || text[digits])
+	for (i = 0; i < ARRAY_SIZE(units); i++)
+		if (!strcmp(text + digits, units[i]))
+			break;
+	if (!digits || i == ARRAY_SIZE(units))
 		return pb_fail(err, -EINVAL,
 			       "'%s' is not a size (as 65536, 64KiB or 4MiB)",
 			       text);
-	if (number < min || number > max || number & (number - 1))
+	if (number > U64_MAX >> (10 * i) || number << (10 * i) < min ||
+	    number << (10 * i) > max)
+		return pb_fail(err, -ERANGE, "%s is not from %llu to %llu bytes",
+			       text, (unsigned long long)min,
+			       (unsigned long long)max);
+	*bytes = number << (10 * i);
+	return 0;
+}
+
+int pb_parse_size(const char *text, u32 min, u32 max, u32 *bytes,
+		  struct pb_error *err)
+{
+	u64 number;
+	int ret = pb_parse_bytes(text, 0, U64_MAX, &number, err);
+
+	if (ret == -EINVAL)
+		return ret;
+	if (ret || number < min || number > max || number & (number - 1))
 		return pb_fail(err, -ERANGE,
 			       "%s is not a power of two from %u to %u bytes",
 			       text, min, max);

@@ -138,6 +138,16 @@ u64 option_u64(const char *option, u64 min, u64 max)
 	return value;
 }
 
+u64 option_bytes(const char *option, u64 min, u64 max)
+{
+	struct pb_error err;
+	u64 bytes;
+
+	if (pb_parse_bytes(optarg, min, max, &bytes, &err))
+		usage_error("%s: %s", option, err.text);
+	return bytes;
+}
+
 u32 option_size(const char *option, u32 min, u32 max)
 {
 	struct pb_error err;

@@ -22,6 +22,7 @@ static const struct verb * const verbs[] = {
 	&verb_view_show,
 	&verb_policy,
 	&verb_resync,
+	&verb_verify,
 	&verb_dump_meta,
 	&verb_info,
 };

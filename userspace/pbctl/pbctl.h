@@ -41,13 +41,9 @@ extern const struct verb verb_listen;
 extern const struct verb verb_disconnect;
 extern const struct verb verb_view_set;
 extern const struct verb verb_view_show;
-#define SYNC_LINE	128
-
-/* How far a state transfer is, in one line. */
-const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room);
-
 extern const struct verb verb_policy;
 extern const struct verb verb_resync;
+extern const struct verb verb_verify;
 extern const struct verb verb_dump_meta;
 extern const struct verb verb_info;
 
@@ -96,6 +92,7 @@ char **want_args(int argc, char **argv, int min, int max);
 
 /* An option's value, or the end of the program. */
 u64 option_u64(const char *option, u64 min, u64 max);
+u64 option_bytes(const char *option, u64 min, u64 max);
 u32 option_size(const char *option, u32 min, u32 max);
 u32 option_ms(const char *option);
 void option_uuid(const char *option, u8 *uuid);
@@ -127,6 +124,26 @@ void print_json_line(struct json_object *object);
  * @self: own replica UUID, to be marked, or all zero
  */
 void print_members(const struct pb_view *view, const u8 *self);
+
+/* How far a state transfer or a verification is, in one line. */
+#define PROGRESS_LINE	160
+
+const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room);
+const char *verify_line(const struct pb_verify_info *verify, char *line,
+			size_t room);
+
+/**
+ * print_progress() - a bar, over the one before if this is a terminal
+ * @part: done, from 0 to 1
+ * @line: what comes after it
+ */
+void print_progress(double part, const char *line);
+
+/* The end of the bars. */
+void end_progress(void);
+
+/* Until it is worth to look again. */
+void progress_pause(void);
 
 /**
  * dump_log() - print the activity log of a metadata area

@@ -5,20 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "pbctl.h"
 
-enum { OPT_PAUSE = 256, OPT_RESUME, OPT_WATCH };
-
-#define BAR_WIDTH	40
-#define WATCH_MS	500
+enum {
+	OPT_PAUSE = 256, OPT_RESUME, OPT_WATCH, OPT_CHECKSUM, OPT_MAX_RATE,
+	OPT_MIN_RATE,
+};
 
 static const struct option options[] = {
 	{ "pause", no_argument, NULL, OPT_PAUSE },
 	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ "watch", no_argument, NULL, OPT_WATCH },
+	{ "checksum", required_argument, NULL, OPT_CHECKSUM },
+	{ "max-rate", required_argument, NULL, OPT_MAX_RATE },
+	{ "min-rate", required_argument, NULL, OPT_MIN_RATE },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
@@ -39,8 +40,9 @@ const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room)
 	double rate = sync->seconds ? done / sync->seconds : 0;
 	size_t len;
 
-	snprintf(line, room, "%s%s", pb_sync_name(sync->state),
-		 sync->paused ? ", paused" : "");
+	snprintf(line, room, "%s%s%s", pb_sync_name(sync->state),
+		 sync->paused ? ", paused" : "",
+		 sync->checksum ? ", by digests" : "");
 	if (sync->state != PB_SYNC_COPY || !sync->total)
 		return line;
 	len = strlen(line);
@@ -53,79 +55,86 @@ const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room)
 	return line;
 }
 
-static void print_bar(const struct pb_sync_info *sync, bool terminal)
-{
-	int filled = part_done(sync) * BAR_WIDTH, i;
-	char line[SYNC_LINE];
-
-	printf("%s[", terminal ? "\r" : "");
-	for (i = 0; i < BAR_WIDTH; i++)
-		putchar(i < filled ? '#' : '.');
-	/* What a longer line left behind is wiped. */
-	printf("] %s%s", sync_line(sync, line, sizeof(line)),
-	       terminal ? "\033[K" : "\n");
-	fflush(stdout);
-}
-
 /* Until there is nothing more to see; true if the backup is synced. */
 static bool watch(struct pb_ctl *ctl, const struct pb_ioc_dev *dev)
 {
-	const struct timespec pause = { .tv_nsec = WATCH_MS * 1000000L };
-	bool terminal = isatty(STDOUT_FILENO);
 	struct pb_ioc_status status;
-	struct pb_error err;
+	char line[PROGRESS_LINE];
 
 	for (;;) {
-		if (pb_ctl_status(ctl, dev, &status, &err))
-			fail("%s", err.text);
-		print_bar(&status.sync, terminal);
+		get_status(ctl, dev, &status);
+		print_progress(part_done(&status.sync),
+			       sync_line(&status.sync, line, sizeof(line)));
 		if (status.sync.state == PB_SYNC_OFF ||
 		    status.sync.state == PB_SYNC_SYNCED)
 			break;
-		nanosleep(&pause, NULL);
+		progress_pause();
 	}
-	if (terminal)
-		putchar('\n');
+	end_progress();
 	return status.sync.state == PB_SYNC_SYNCED;
 }
 
-static void set_pause(struct pb_ctl *ctl, const struct pb_ioc_dev *dev,
-		      bool pause)
+static void set_pause(struct pb_ioc_sync *arg, bool pause)
 {
-	struct pb_ioc_sync arg = { .dev = *dev, .pause = pause };
-	struct pb_error err;
+	if (arg->set & PB_SYNC_SET_PAUSE && arg->pause != pause)
+		usage_error("say --pause or --resume, not both");
+	arg->set |= PB_SYNC_SET_PAUSE;
+	arg->pause = pause;
+}
 
-	if (pb_ctl_set_sync(ctl, &arg, &err))
-		fail("%s", err.text);
+static bool option_on_off(const char *option)
+{
+	if (!strcmp(optarg, "on"))
+		return true;
+	if (strcmp(optarg, "off"))
+		usage_error("%s: '%s' is neither on nor off", option, optarg);
+	return false;
+}
+
+static void take_option(int option, struct pb_ioc_sync *arg)
+{
+	switch (option) {
+	case OPT_CHECKSUM:
+		arg->set |= PB_SYNC_SET_CHECKSUM;
+		arg->checksum = option_on_off("--checksum");
+		break;
+	case OPT_MAX_RATE:
+		arg->set |= PB_SYNC_SET_MAX_RATE;
+		arg->max_rate = option_bytes("--max-rate", 0, PB_RATE_MAX);
+		break;
+	case OPT_MIN_RATE:
+		arg->set |= PB_SYNC_SET_MIN_RATE;
+		arg->min_rate = option_bytes("--min-rate", 0, PB_RATE_MAX);
+		break;
+	default:
+		set_pause(arg, option == OPT_PAUSE);
+		break;
+	}
 }
 
 static int run(int argc, char **argv)
 {
+	struct pb_ioc_sync arg = {};
 	struct pb_ioc_status status;
-	int option, pause = 0;
+	char line[PROGRESS_LINE];
 	bool watching = false;
-	char line[SYNC_LINE];
-	struct pb_ioc_dev dev;
 	struct pb_error err;
 	struct pb_ctl ctl;
-	int ret = EXIT_SUCCESS;
+	int option, ret = EXIT_SUCCESS;
 
 	while ((option = next_option(argc, argv, options)) != -1) {
 		if (option == OPT_WATCH)
 			watching = true;
-		else if (pause && pause != option)
-			usage_error("say --pause or --resume, not both");
 		else
-			pause = option;
+			take_option(option, &arg);
 	}
-	open_volume(want_args(argc, argv, 1, 1)[0], &ctl, &dev);
-	if (pause)
-		set_pause(&ctl, &dev, pause == OPT_PAUSE);
+	open_volume(want_args(argc, argv, 1, 1)[0], &ctl, &arg.dev);
+	if (arg.set && pb_ctl_set_sync(&ctl, &arg, &err))
+		fail("%s", err.text);
 	if (watching) {
-		ret = watch(&ctl, &dev) ? EXIT_SUCCESS : EXIT_FAILURE;
-	} else if (!pause) {
-		if (pb_ctl_status(&ctl, &dev, &status, &err))
-			fail("%s", err.text);
+		ret = watch(&ctl, &arg.dev) ? EXIT_SUCCESS : EXIT_FAILED;
+	} else if (!arg.set) {
+		get_status(&ctl, &arg.dev, &status);
 		puts(sync_line(&status.sync, line, sizeof(line)));
 	}
 	pb_ctl_close(&ctl);
@@ -134,7 +143,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_resync = {
 	.name = "resync",
-	.args = "NAME [--watch] [--pause|--resume]",
+	.args = "NAME [--watch] [--pause|--resume] [--checksum on|off] [--max-rate SIZE] [--min-rate SIZE]",
 	.summary = "show, hold or continue the state transfer to the backup",
 	.help =
 "Says how far the backup of a primary is brought up to date.  The transfer begins\n"
@@ -142,7 +151,17 @@ const struct verb verb_resync = {
 "  --watch    show a progress bar until the backup is synced (exit status 0) or\n"
 "             no transfer goes on (1)\n"
 "  --pause    copy nothing until --resume; writes go on\n"
-"  --resume   go on\n\n"
+"  --resume   go on\n"
+"  --checksum on|off\n"
+"             on: compare digests first, and copy only what differs; for a slow\n"
+"             link and replicas that are mostly equal\n"
+"  --max-rate SIZE\n"
+"             copy at most so much a second, as 50MiB; 0: no limit\n"
+"  --min-rate SIZE\n"
+"             copy at least so much a second, if disks and link can, whatever the\n"
+"             application does; 0: it may have half of the time\n\n"
+"All but --watch hold for transfers to come as well, until the volume is set up\n"
+"again; the rates hold for a verification too.\n\n"
 "Example: pbctl resync vol0 --watch\n",
 	.run = run,
 };

@@ -161,6 +161,9 @@ static void advise(const struct pb_ioc_status *status, const char *name,
 		advise_upstream(status, name, advice);
 		advise_downstream(status, name, advice);
 	}
+	if (status->verify.differs > status->verify.repaired)
+		say(advice, "the latest verification found %llu bytes that differ on the backup: 'pbctl verify %s --show' lists them, '--repair' copies them",
+		    (unsigned long long)status->verify.differs, name);
 	if (status->oldest_wait_ms >= SLOW_MS)
 		say(advice, "the oldest write has waited for %u s",
 		    status->oldest_wait_ms / 1000);
@@ -214,7 +217,7 @@ static void print_counters(const struct pb_ioc_status *status)
 
 static void print_volume(const struct pb_ioc_status *status, const char *name)
 {
-	char uuid[PB_UUID_TEXT], text[PB_NAME_LEN], line[SYNC_LINE];
+	char uuid[PB_UUID_TEXT], text[PB_NAME_LEN], line[PROGRESS_LINE];
 
 	printf("%s: %s, %s, view %llu, %s\n", name, pb_role_name(status->role),
 	       pb_state_name(status->replica_state),
@@ -236,6 +239,9 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	if (status->sync.state != PB_SYNC_OFF)
 		printf("  transfer    %s\n",
 		       sync_line(&status->sync, line, sizeof(line)));
+	if (status->verify.state != PB_VERIFY_OFF)
+		printf("  verify      %s\n",
+		       verify_line(&status->verify, line, sizeof(line)));
 	printf("  writes      %llu in flight, %llu held, oldest %u ms, %llu being applied; policy %s\n",
 	       (unsigned long long)status->in_flight,
 	       (unsigned long long)status->held, status->oldest_wait_ms,

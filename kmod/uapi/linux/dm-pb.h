@@ -345,6 +345,9 @@ enum pb_counter {
 	PB_CNT_LOG_FLUSHES,		/* flushes for want of clean extents */
 	PB_CNT_SYNC_BYTES,		/* copied to the backup by state transfer */
 	PB_CNT_SYNC_ZEROED,		/* of these, zero and not sent */
+	PB_CNT_SYNC_EQUAL,		/* found equal by digests and not copied */
+	PB_CNT_VERIFY_BYTES,		/* compared by a verification */
+	PB_CNT_CHECKED_BYTES,		/* compared for the predecessor */
 	PB_CNT_NR
 };
 
@@ -381,12 +384,59 @@ enum pb_sync_state {
  * @total: bytes that were to be copied when it began or went on
  * @left: bytes still to be copied
  * @seconds: since it began or went on
+ * @checksum: 1 if digests are compared first
+ * @reserved: zero
+ * @max_rate: bytes a second at most, 0 for no limit
+ * @min_rate: bytes a second that application I/O does not slow it below, 0 if
+ *	that may have half of the time
  */
 struct pb_sync_info {
 	__u32	state;
 	__u32	paused;
 	__u64	total;
 	__u64	left;
+	__u64	seconds;
+	__u32	checksum;
+	__u32	reserved;
+	__u64	max_rate;
+	__u64	min_rate;
+};
+
+/**
+ * enum pb_verify_state - a comparison of this replica with its backup's
+ * @PB_VERIFY_OFF: none was begun since the device was set up
+ * @PB_VERIFY_RUN: it goes on
+ * @PB_VERIFY_DONE: all of the range was compared
+ * @PB_VERIFY_STOPPED: it ended before: on request or with the view
+ */
+enum pb_verify_state {
+	PB_VERIFY_OFF		= 0,
+	PB_VERIFY_RUN		= 1,
+	PB_VERIFY_DONE		= 2,
+	PB_VERIFY_STOPPED	= 3,
+};
+
+/**
+ * struct pb_verify_info - the latest verification, as PB_IOC_STATUS shows it
+ * @state: enum pb_verify_state
+ * @repair: 1 if what differs is copied to the backup
+ * @start: first byte of the range
+ * @length: bytes of the range
+ * @compared: bytes compared so far
+ * @differs: bytes in regions found to differ
+ * @repaired: bytes copied to the backup
+ * @unreadable: bytes that could not be read here, and were not compared
+ * @seconds: it took, or takes
+ */
+struct pb_verify_info {
+	__u32	state;
+	__u32	repair;
+	__u64	start;
+	__u64	length;
+	__u64	compared;
+	__u64	differs;
+	__u64	repaired;
+	__u64	unreadable;
 	__u64	seconds;
 };
 
@@ -421,6 +471,7 @@ struct pb_sync_info {
  * @downstream: the connection to the successor
  * @counters: by enum pb_counter
  * @sync: the state transfer to the successor
+ * @verify: the latest verification of the successor
  * @reserved: zero
  * @reason: out: why not
  *
@@ -448,24 +499,113 @@ struct pb_ioc_status {
 	struct pb_link		downstream;
 	__u64			counters[PB_COUNTER_ROOM];
 	struct pb_sync_info	sync;
-	__u64			reserved[12];
+	struct pb_verify_info	verify;
+	__u64			reserved[16];
 	char			reason[PB_REASON_LEN];
 };
 
+/* What a struct pb_ioc_sync sets. */
+#define PB_SYNC_SET_PAUSE	(1U << 0)
+#define PB_SYNC_SET_CHECKSUM	(1U << 1)
+#define PB_SYNC_SET_MAX_RATE	(1U << 2)
+#define PB_SYNC_SET_MIN_RATE	(1U << 3)
+#define PB_SYNC_SET_ALL		0xfU
+
+#define PB_RATE_MAX		(1ULL << 40)
+
 /**
- * struct pb_ioc_sync - PB_IOC_SET_SYNC: hold or go on with state transfers
+ * struct pb_ioc_sync - PB_IOC_SET_SYNC: how state transfers go on
  * @dev: the volume
+ * @set: PB_SYNC_SET_*: which of the following to set; the others are zero
  * @pause: 1: no chunk is begun from now on, in this transfer or a later one;
- *	0: they are; not kept across a restart
+ *	0: they are
+ * @checksum: 1: digests are compared first, and only what differs is copied
  * @reserved: zero
+ * @max_rate: bytes a second at most, up to PB_RATE_MAX; 0: no limit
+ * @min_rate: bytes a second that the application's I/O does not slow a transfer
+ *	below, up to PB_RATE_MAX; 0: that may have half of the time
  * @reason: out: why not
+ *
+ * Nothing of it is kept across a restart.  The rates hold for a verification
+ * as well.
  *
  * Errors: EINVAL, ENODEV, EINTR.
  */
 struct pb_ioc_sync {
 	struct pb_ioc_dev	dev;
+	__u32			set;
 	__u32			pause;
+	__u32			checksum;
 	__u32			reserved;
+	__u64			max_rate;
+	__u64			min_rate;
+	char			reason[PB_REASON_LEN];
+};
+
+/* Flags of struct pb_ioc_verify. */
+#define PB_VERIFY_REPAIR	(1U << 0)	/* copy what differs to the backup */
+#define PB_VERIFY_STOP		(1U << 1)	/* end the one that goes on */
+#define PB_VERIFY_FLAGS		(PB_VERIFY_REPAIR | PB_VERIFY_STOP)
+
+/**
+ * struct pb_ioc_verify - PB_IOC_VERIFY: compare this replica with its backup's
+ * @dev: the volume
+ * @flags: PB_VERIFY_*; with PB_VERIFY_STOP nothing else is set
+ * @reserved: zero
+ * @start: first byte, a multiple of 1 MiB
+ * @length: bytes, a multiple of the volume's block size, up to its end; 0: all
+ *	from @start on
+ * @reason: out: why not
+ *
+ * Begins, and returns; it goes on beside the application's I/O, and after a
+ * broken connection.  A new view ends it.  See struct pb_verify_info.
+ *
+ * Errors: EINVAL, ERANGE (not in the volume), ENOLINK (this replica is not a
+ * primary that waits for its backup's acks), EBUSY (one goes on), ENOENT (none
+ * goes on that could be stopped), ENODEV, ENOMEM, EINTR.
+ */
+struct pb_ioc_verify {
+	struct pb_ioc_dev	dev;
+	__u32			flags;
+	__u32			reserved;
+	__u64			start;
+	__u64			length;
+	char			reason[PB_REASON_LEN];
+};
+
+/**
+ * struct pb_range - a part of the volume
+ * @start: first byte
+ * @length: bytes
+ */
+struct pb_range {
+	__u64	start;
+	__u64	length;
+};
+
+/* Ranges in one answer, and that the module keeps. */
+#define PB_MAX_RANGES		128
+#define PB_KEPT_RANGES		4096
+
+/**
+ * struct pb_ioc_differs - PB_IOC_DIFFERS: what a verification found to differ
+ * @dev: the volume
+ * @start: in: how many to skip; at most 2^31-1
+ * @nr: out: entries filled in @ranges
+ * @total: out: ranges kept, at most PB_KEPT_RANGES
+ * @more: out: 1 if there were more of them, which nobody has kept
+ * @ranges: out: in order, in whole regions of the dirty map; neighbours are one
+ * @reason: out: why not
+ *
+ * Errors: EINVAL, ENODEV, EINTR.
+ */
+struct pb_ioc_differs {
+	struct pb_ioc_dev	dev;
+	__u32			start;
+	__u32			nr;
+	__u32			total;
+	__u32			more;
+	struct pb_range		ranges[PB_MAX_RANGES];
 	char			reason[PB_REASON_LEN];
 };
 
@@ -478,6 +618,8 @@ struct pb_ioc_sync {
 #define PB_IOC_DISCONNECT	_IOWR(PB_IOC_MAGIC, 5, struct pb_ioc_disconnect)
 #define PB_IOC_SET_POLICY	_IOWR(PB_IOC_MAGIC, 6, struct pb_ioc_policy)
 #define PB_IOC_SET_SYNC		_IOWR(PB_IOC_MAGIC, 7, struct pb_ioc_sync)
+#define PB_IOC_VERIFY		_IOWR(PB_IOC_MAGIC, 8, struct pb_ioc_verify)
+#define PB_IOC_DIFFERS		_IOWR(PB_IOC_MAGIC, 9, struct pb_ioc_differs)
 
 /**
  * enum pb_event_type - what happened
@@ -495,6 +637,9 @@ struct pb_ioc_sync {
  * @PB_EVENT_POLICY: the policy was changed
  * @PB_EVENT_SYNC_BEGIN: a state transfer to the backup began or went on
  * @PB_EVENT_SYNC_DONE: the backup is synced; a view may list it so
+ * @PB_EVENT_SYNC_PROGRESS: another tenth of a state transfer is copied
+ * @PB_EVENT_VERIFY: a verification has begun or ended
+ * @PB_EVENT_DIFFERS: a verification found the first difference
  */
 enum pb_event_type {
 	PB_EVENT_CREATED		= 1,
@@ -511,6 +656,9 @@ enum pb_event_type {
 	PB_EVENT_POLICY			= 12,
 	PB_EVENT_SYNC_BEGIN		= 13,
 	PB_EVENT_SYNC_DONE		= 14,
+	PB_EVENT_SYNC_PROGRESS		= 15,
+	PB_EVENT_VERIFY			= 16,
+	PB_EVENT_DIFFERS		= 17,
 };
 
 /**
