@@ -818,18 +818,35 @@ void pb_path_thaw(struct pb_path *path)
 	release_unlock(path);
 }
 
+/*
+ * Whose maps do not have it all.  The others had each write marked as it began,
+ * and what a copy that broke off left in doubt.
+ */
+static unsigned long incomplete_maps(struct pb_path *path)
+{
+	unsigned long slots = path->peers->fresh;
+
+	lockdep_assert_held(&path->lock);
+	path->peers->fresh = 0;
+	/* What waited for its acks was not marked. */
+	if (path->needs_ack)
+		slots |= BIT(path->successor);
+	return slots;
+}
+
 void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 		    bool equal)
 {
+	unsigned long incomplete;
 	struct pb_req *req, *next;
 	LIST_HEAD(done);
 
 	spin_lock_irq(&path->lock);
 	WARN_ON_ONCE(path->up);
-	/* For all who are tracked: too much is safe, and soon copied. */
+	incomplete = incomplete_maps(path);
 	if (serving) {
 		pb_log_accept(path->log);
-		mark_doubtful(path, ~0UL);
+		mark_doubtful(path, incomplete);
 	} else if (path->serving && !equal) {
 		pb_log_depose(path->log);
 	}

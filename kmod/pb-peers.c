@@ -62,6 +62,7 @@ static void replace(struct pb_peers *peers, u32 slot, const struct pb_map *map,
 	if (longs) {
 		peers->maps[slot] = *map;
 		peers->used |= BIT(slot);
+		peers->fresh |= BIT(slot);
 	} else {
 		peers->used &= ~BIT(slot);
 	}

@@ -15,8 +15,10 @@
 
 /**
  * struct pb_peers - the maps of one replica
- * @lock: the path's; guards @used and what is in @maps
+ * @lock: the path's; guards @used, @fresh and what is in @maps
  * @used: a bit for each slot that has a map
+ * @fresh: slots whose map was put in place since the last view took effect: it
+ *	lacks what was under way or not flushed then
  * @maps: by slot
  * @longs: their memory
  * @next: maps that pb_peers_commit() puts in place
@@ -29,6 +31,7 @@
 struct pb_peers {
 	spinlock_t		*lock;
 	unsigned long		used;
+	unsigned long		fresh;
 	struct pb_map		maps[PB_DISK_MAX_PEERS];
 	unsigned long		*longs[PB_DISK_MAX_PEERS];
 	struct pb_map		next[PB_DISK_MAX_PEERS];

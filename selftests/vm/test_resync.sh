@@ -71,6 +71,25 @@ check "they connect" pbt pair A B
 is "$(pbt io A write 16384 4096 3)" 0 "a write"
 same
 
+# Alone for some views with nothing flushed: that is no reason to copy more than was written.
+make_disks C D
+replica C c region_size 4096
+replica D d region_size 4096
+check "C: view 1" pbt view C 1 cd
+check "D: view 1" pbt view D 1 cd
+check "they connect" pbt pair C D
+check "C: view 2, D is left out" pbt view C 2 c
+check "D: view 2" pbt view D 2 c
+for i in 1 5 9; do
+	is "$(pbt io C write $(((i << 20) + 131072)) 4096 $i)" 0 "C writes without it"
+done
+check "C: view 3, D is back" pbt view C 3 cd-
+check "D: view 3" pbt view D 3 cd-
+check "they connect" pbt pair C D
+check "D is brought up to date" until_synced C D
+is "$(pbt status C sync_bytes)" 12288 "only the three blocks were copied"
+check "they are equal" cmp -n $((sectors * 512)) $work/dC $work/dD
+
 # The roles change, and the old primary comes back.
 check "B: view 10, alone" pbt view B 10 b
 check "A: view 10" pbt view A 10 b
