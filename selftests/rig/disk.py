@@ -7,6 +7,7 @@ reaches it through the server of vdisk.py, which can lose power.
 """
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -124,20 +125,29 @@ def _esc(path):
     return path.replace(",", ",,")
 
 
+def _seek(fd, at, whence, end):
+    """Where the next data or the next hole is, END at most."""
+    try:
+        return min(os.lseek(fd, at, whence), end)
+    except OSError as err:
+        if err.errno != errno.ENXIO:    # nothing but a hole up to the end of the file
+            raise
+        return end
+
+
 def first_difference(path_a, path_b, length=None, offset=0):
-    """The first byte in [offset, offset + length) where two files differ, or None."""
-    step = 4 << 20
+    """The first byte in [offset, offset + length) where two files differ, or None. What both lack is not read."""
     size = min(os.path.getsize(path_a), os.path.getsize(path_b)) - offset
     left = size if length is None else length
     if left > size:
         raise RigError(f"cannot compare {left} bytes at {offset}: the files have {size}")
-    with open(path_a, "rb") as a, open(path_b, "rb") as b:
-        a.seek(offset)
-        b.seek(offset)
-        while left > 0:
-            x, y = a.read(min(step, left)), b.read(min(step, left))
+    at, end = offset, offset + left
+    with open(path_a, "rb", buffering=0) as a, open(path_b, "rb", buffering=0) as b:
+        fds = (a.fileno(), b.fileno())
+        while (at := min(_seek(fd, at, os.SEEK_DATA, end) for fd in fds)) < end:
+            stop = min(at + (4 << 20), max(_seek(fd, at, os.SEEK_HOLE, end) for fd in fds))
+            x, y = (os.pread(fd, stop - at, at) for fd in fds)
             if x != y:
-                return offset + next(i for i, (p, q) in enumerate(zip(x, y)) if p != q)
-            offset += len(x)
-            left -= len(x)
+                return at + next(i for i, (p, q) in enumerate(zip(x, y)) if p != q)
+            at = stop
     return None
