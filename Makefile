@@ -8,6 +8,7 @@
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
 # make demo            two machines, a database, a crash, and nothing lost
+# make bench           metadata writes per write, beside DRBD; BENCH=regions
 # make dkms-test       add, build, install and remove with DKMS
 # make dist            a tarball
 #
@@ -82,11 +83,20 @@ test-deps:
 source-deps:
 	$(TOP)scripts/deps.sh source
 
+bench-deps:
+	$(TOP)scripts/deps.sh bench
+
 demo: test-deps
 	@KVER=`$(TOP)scripts/kernels.sh image $(lastword $(KERNELS))` && \
 	$(MAKE) --no-print-directory all KVER=$$KVER && \
 	PB_KO=$(B)/$$KVER/dm-pb.ko PBCTL=$(PBCTL) KVER=$$KVER \
 		$(PYTHON) $(TOP)selftests/demo/demo.py
+
+bench: bench-deps
+	@KVER=`$(TOP)scripts/kernels.sh image $(lastword $(KERNELS))` && \
+	$(MAKE) --no-print-directory all KVER=$$KVER >/dev/null && \
+	PB_KO=$(B)/$$KVER/dm-pb.ko PBCTL=$(PBCTL) KVER=$$KVER \
+		$(PYTHON) $(TOP)selftests/bench/bench.py --output $(B)/bench $(BENCH)
 
 dkms-test: test-deps
 	$(TOP)selftests/dkms/test_dkms.sh
@@ -101,4 +111,4 @@ clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
 .PHONY: all module userspace install deps check test test-long test-debug ci \
-	test-deps source-deps demo dkms-test dist clean
+	test-deps source-deps bench-deps bench demo dkms-test dist clean

@@ -160,7 +160,7 @@ static int parse_geometry(struct dm_target *ti, const char *name,
 		return parse_size(ti, value, PB_DISK_MIN_REGION_SHIFT,
 				  PB_DISK_MAX_REGION_SHIFT,
 				  &params->region_size,
-				  "region_size must be a power of two from 4096 to 4194304");
+				  "region_size must be a power of two from 4096 to 1048576");
 	if (!strcmp(name, "maps"))
 		return parse_u32(ti, value, 1, PB_DISK_MAX_PEERS,
 				 &params->maps, "maps must be from 1 to 7");

@@ -5,6 +5,7 @@
 #   scripts/deps.sh build     compiler, headers of one kernel, libraries
 #   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
 #   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
+#   scripts/deps.sh bench     as for test, and what "make bench" compares with
 #
 # Kernel images are unpacked in the cache, not installed: nothing here boots
 # from this machine's disk.  As an ordinary user it only says what is missing.
@@ -95,15 +96,16 @@ install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-de
 case $what in
 build)
 	;;
-test | source)
+test | source | bench)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		e2fsprogs fio jq sqlite3 libsqlite3-dev libaio-dev sparse bc perl xz-utils clang \
 		libclang-rt-14-dev llvm dkms man-db
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
-	[ "$what" = test ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
+	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
+	[ "$what" != bench ] || install drbd-utils
 	;;
 *)
-	die "say build, test or source"
+	die "say build, test, source or bench"
 	;;
 esac

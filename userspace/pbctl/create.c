@@ -573,7 +573,7 @@ const struct verb verb_create = {
 "  --hot-extents N     new replica: extents under write at once, 64 to 65536\n"
 "                      (default 16384)\n"
 "  --region-size SIZE  new replica: what a bit of a dirty map stands for, 4KiB to\n"
-"                      4MiB, not more than the extent (default 64KiB)\n"
+"                      1MiB (default 64KiB)\n"
 "  --maps N            new replica: dirty maps there is room for, one for each\n"
 "                      replica that is absent, 1 to 7 (default 4)\n"
 "  --force             go on although something would be overwritten\n"

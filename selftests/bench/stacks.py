@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The stacks that are measured: each makes a block device of the same disks of two machines.
+
+A stack is made on a pair (pbtest.Pair, not linked) and used so:
+
+    stack.set_up()      new and blank, in service on node 0 as stack.device
+    stack.quiet()       nothing of what was done is under way any more
+    stack.counters()    what it says of itself, one dictionary for each node
+    stack.disagrees()   lines: where that is not what the disks saw
+    stack.take_down()   the disks are free again; also if nothing was set up
+"""
+
+import re
+
+from pbtest import DEVICE, until
+from rig import RigError
+
+
+def wipe(pair):
+    """Blank disks. The data disk is sparse: writing zeroes would fill the host's disk."""
+    for node in pair.nodes:
+        node.vm.run("blkdiscard -f /dev/disk-data && blkdiscard -z -f /dev/disk-meta", 120)
+
+
+class DmPb:
+    """dm-pb, with options of 'pbctl create' if any."""
+
+    device = DEVICE
+
+    def __init__(self, pair, name="dm-pb", options=()):
+        self.pair, self.name, self.options = pair, name, options
+
+    def set_up(self):
+        """A volume in view 1."""
+        wipe(self.pair)
+        self.pair.new_volume(extra=self.options)
+
+    def quiet(self):
+        """No message without its ack, no write without its end."""
+        status = [node.status() for node in self.pair.nodes]
+        return not any(s["in_flight"] or s["held"] or s["applying"] or (s["downstream"] or {}).get("unacked")
+                       for s in status)
+
+    def counters(self):
+        """Those of 'pbctl status'."""
+        return [node.status()["counters"] for node in self.pair.nodes]
+
+    def disagrees(self, sample):
+        """No view changes while it is measured, so no superblock is written: all is the log's and the maps'.
+
+        A log counts the flushes that it asks for; a backup's gets them from the primary's, if that one is sooner.
+        """
+        bad = []
+        for i, counted in enumerate(sample["counters"]):
+            made = counted["flushes"] + counted["applied_flushes"]
+            asked = made + counted["log_flushes"]
+            if counted["meta_writes"] != sample["meta_writes"][i]:
+                bad.append(f"{self.name}, node{i}: {counted['meta_writes']} metadata writes are counted, "
+                           f"the disk saw {sample['meta_writes'][i]}")
+            if not sample.get("maps") and counted["log_records"] != counted["meta_writes"]:
+                bad.append(f"{self.name}, node{i}: {counted['meta_writes']} metadata writes for "
+                           f"{counted['log_records']} records")
+            if not (asked if i == 0 else made) <= sample["data_flushes"][i] <= asked:
+                bad.append(f"{self.name}, node{i}: {made} flushes are counted and {asked - made} asked for, "
+                           f"the disk saw {sample['data_flushes'][i]}")
+        return bad
+
+    def take_down(self):
+        """The same for all states."""
+        for node in reversed(self.pair.nodes):
+            node.take_down()
+
+
+class Drbd:
+    """The kernel's own DRBD 8.4, protocol C, defaults but for what is said in DISK."""
+
+    device = "/dev/drbd0"
+    CONFIG = """global {{ usage-count no; }}
+resource r0 {{
+  disk {{ {disk} }}
+  device /dev/drbd0 minor 0;
+  disk /dev/disk-data;
+  meta-disk /dev/disk-meta;
+  on {names[0]} {{ address {ips[0]}:7789; }}
+  on {names[1]} {{ address {ips[1]}:7789; }}
+}}
+"""
+
+    def __init__(self, pair, name="drbd", disk=""):
+        self.pair, self.name = pair, name
+        self.vms = [node.vm for node in pair.nodes]
+        self.config = self.CONFIG.format(disk=disk, names=[vm.name for vm in self.vms],
+                                         ips=[vm.ip for vm in self.vms])
+
+    def set_up(self):
+        """Blank disks are equal: no first resync."""
+        wipe(self.pair)
+        jobs = []
+        for vm in self.vms:
+            vm.push("/etc/drbd.conf", self.config)
+            jobs.append(vm.spawn("modprobe drbd && drbdadm create-md --force r0 && drbdadm up r0"))
+        for vm, job in zip(self.vms, jobs):
+            if job.wait(60):
+                raise RigError(f"{vm.name}: drbdadm:\n{job.output()}")
+        self._wait("cs:Connected")
+        self.vms[0].run("drbdadm new-current-uuid --clear-bitmap r0 && drbdadm primary r0")
+        self._wait("cs:Connected ro:[A-Za-z/]* ds:UpToDate/UpToDate")
+
+    def _wait(self, pattern):
+        for i in range(2):
+            until(f"DRBD: {pattern}", lambda i=i: re.search(pattern, self._proc(i)))
+
+    def _proc(self, i):
+        return self.vms[i].run("cat /proc/drbd").out
+
+    def quiet(self):
+        """No request, none unacknowledged, one epoch: the open one."""
+        return all(re.search(r" lo:0 pe:0 ua:0 ap:0 ep:1 ", self._proc(i)) for i in range(2))
+
+    def counters(self):
+        """al and bm: writes of the activity log and of the bitmap."""
+        return [{k: int(v) for k, v in re.findall(r"\b(al|bm):(\d+)", self._proc(i))} for i in range(2)]
+
+    def disagrees(self, sample):
+        """Its superblock may have been written as well."""
+        return [f"{self.name}, node{i}: al + bm is {c['al'] + c['bm']}, the disk saw {sample['meta_writes'][i]}"
+                for i, c in enumerate(sample["counters"])
+                if not 0 <= sample["meta_writes"][i] - c["al"] - c["bm"] <= 2]
+
+    def take_down(self):
+        """The same for all states."""
+        for vm in self.vms:
+            vm.run("[ ! -e /proc/drbd ] || drbdadm down r0", 60)
