@@ -108,7 +108,7 @@ resource r0 {{
 
     def _wait(self, pattern):
         for i in range(2):
-            until(f"DRBD: {pattern}", lambda i=i: re.search(pattern, self._proc(i)))
+            until(f"DRBD: {pattern}", lambda i=i: re.search(pattern, self._proc(i)), 60, 0.1)
 
     def _proc(self, i):
         return self.vms[i].run("cat /proc/drbd").out
