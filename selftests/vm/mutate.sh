@@ -6,6 +6,7 @@
 #
 # usage: mutate.sh [PATTERN]	only lines that match
 #
+# PBCTL the pbctl that goes with the module, default build/user/pbctl;
 # KERNEL which, default the newest; BUILD where to build (not in /tmp, which
 # the machines do not see); TIME_LIMIT for one test
 
@@ -15,6 +16,7 @@ rig=$here/../rig/pbrig
 KERNEL=${KERNEL:-$("$rig" kernels | cut -f1 | tail -n 1)}
 BUILD=${BUILD:-$here/build/mutate}
 limit=${TIME_LIMIT:-60}
+pbctl=${PBCTL:-$root/build/user/pbctl}
 only=${1:-.}
 
 build() {
@@ -44,7 +46,8 @@ check() {	# check FILE EXPRESSION TEST
 		return 1
 	fi
 	"$rig" vmtest --kernel "$KERNEL" --time-limit "$limit" \
-		--env PB_FAIL_FAST=1 --env PB_KO="$BUILD/dm-pb.ko" "$here/test_$3.sh" \
+		--env PB_FAIL_FAST=1 --env PB_KO="$BUILD/dm-pb.ko" --env PBCTL="$pbctl" \
+		"$here/test_$3.sh" \
 		>"$BUILD/log" 2>&1
 	rc=$?
 	# 125: the machine died, which is red once the test had begun.
@@ -57,6 +60,8 @@ check() {	# check FILE EXPRESSION TEST
 }
 
 echo "TAP version 13"
+# Without it a test is red whatever the module does.
+[ -x "$pbctl" ] || { echo "Bail out! PBCTL does not name pbctl"; exit 1; }
 nr=0
 failed=0
 fresh
