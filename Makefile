@@ -25,7 +25,9 @@ PYTHON	?= python3
 PB_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dm-pb
 export PB_CACHE
 
-MOD	:= $(B)/$(KVER)
+# With CRASH_POINTS=1: a module that a test can tell at which moment the machine
+# is to stop; see kmod/pb-crash.h.
+MOD	:= $(B)/$(KVER)$(if $(CRASH_POINTS),-crash)
 PBCTL	:= $(B)/user/pbctl
 SOURCES	:= $(wildcard $(TOP)kmod/*.[ch] $(TOP)kmod/uapi/linux/*.h) $(TOP)Kbuild
 USOURCES := $(wildcard $(TOP)userspace/*/*.[ch] $(TOP)kmod/*.[ch]) \
@@ -34,7 +36,7 @@ USOURCES := $(wildcard $(TOP)userspace/*/*.[ch] $(TOP)kmod/*.[ch]) \
 # The build directory of a kernel has a copy, so that several stand side by side.
 # No BTF: it needs the kernel's own vmlinux, which headers do not bring.
 KBUILD	= $(MAKE) -C $(KDIR) M=$(MOD) CONFIG_DEBUG_INFO_BTF_MODULES= \
-	  PB_WERROR=$(PB_WERROR)
+	  PB_WERROR=$(PB_WERROR) PB_CRASH_POINTS=$(if $(CRASH_POINTS),y)
 
 all: module userspace
 

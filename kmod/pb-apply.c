@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "pb-apply.h"
+#include "pb-crash.h"
 #include "pb-digest.h"
 #include "pb-trace.h"
 
@@ -274,7 +275,7 @@ static void start(struct pb_apply *apply, struct pb_apply_req *areq)
 	blk_status_t status = BLK_STS_OK;
 
 	note_received(apply, areq);
-
+	pb_crash_point(PB_CRASH_APPLY_RECEIVED);
 	switch (pb_path_start(apply->path, &areq->req, &status)) {
 	case PB_STARTED:
 		apply_submit(&areq->req);

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "pb-chunk.h"
+#include "pb-crash.h"
 #include "pb-digest.h"
 
 #define CHUNK_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
@@ -142,6 +143,7 @@ static void forward(struct pb_chunk *chunk)
 		digest(chunk);
 	else if (all_zero(chunk))
 		req->type = PB_WIRE_ZEROES;
+	pb_crash_point(PB_CRASH_CHUNK_READ);
 	pb_path_forward(chunk->set->path, req, chunk->status);
 }
 

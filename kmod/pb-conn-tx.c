@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "pb-conn.h"
+#include "pb-crash.h"
 
 /* One gathered send is not larger than this plus one bio's segment. */
 #define TX_BATCH_BYTES	(1U << 20)
@@ -157,8 +158,11 @@ static void mark_sent(struct pb_conn *conn)
 	for (i = 0; i < conn->tx_nr_ends; i++) {
 		if (conn->tx_ends[i].offset > taken)
 			break;
-		if (conn->tx_ends[i].seq)
-			WRITE_ONCE(conn->tx_sent, conn->tx_ends[i].seq);
+		if (!conn->tx_ends[i].seq)
+			continue;
+		WRITE_ONCE(conn->tx_sent, conn->tx_ends[i].seq);
+		pb_crash_point(conn->cfg.upstream ? PB_CRASH_ACK_SENT :
+						    PB_CRASH_REQUEST_SENT);
 	}
 }
 

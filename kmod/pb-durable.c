@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "pb-crash.h"
 #include "pb-device.h"
 #include "pb-layout.h"
 
@@ -41,6 +42,7 @@ static void log_begin(struct pb_log *log, struct pb_log_wait *wait)
 {
 	struct pb_req *req = container_of(wait, struct pb_req, log);
 
+	pb_crash_point(PB_CRASH_WRITE_LOGGED);
 	req->source->submit(req);
 }
 
@@ -112,6 +114,7 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 	 * The log may have asked for another one since this one ended; under
 	 * the lock, so that pb_durable_stop() sees that work.
 	 */
+	pb_crash_point(PB_CRASH_LOG_FLUSHED);
 	spin_lock_irqsave(&pb->path.lock, flags);
 	clear_and_wake_up_bit(0, &pb->flush_busy);
 	if (pb->log.flushing && !status)

@@ -15,6 +15,7 @@
  */
 #include <linux/slab.h>
 
+#include "pb-crash.h"
 #include "pb-layout.h"
 #include "pb-log.h"
 #include "pb-wire.h"
@@ -339,18 +340,31 @@ static sector_t log_sector(const struct pb_log *log)
 	return pb_layout_log_sector(block);
 }
 
+static int evict(struct pb_log *log, const u32 *evicted, unsigned int nr)
+{
+	if (!nr)
+		return 0;
+	pb_crash_point(PB_CRASH_LOG_EVICT);
+	return log->ops->evict(log, evicted, nr);
+}
+
 static int write_record(struct pb_log *log, const u32 *evicted, unsigned int nr)
 {
-	int ret = 0;
+	int ret = evict(log, evicted, nr);
 
-	if (nr)
-		ret = log->ops->evict(log, evicted, nr);
 	if (ret)
 		return ret;
 	complete_record(log);
 	pb_record_pack(log->record, log->block);
 	pb_stat_inc(log->stats, PB_CNT_LOG_RECORDS);
-	return pb_meta_write_block(log->meta, log_sector(log), log->block);
+	pb_crash_point(PB_CRASH_LOG_RECORD);
+	ret = pb_meta_write_block(log->meta, log_sector(log), log->block);
+	if (ret)
+		return ret;
+	pb_crash_point(PB_CRASH_LOG_DURABLE);
+	if (!pb_record_block(log->seq, log->super->log_blocks))
+		pb_crash_point(PB_CRASH_LOG_WRAP);
+	return 0;
 }
 
 static void let_go(struct pb_log *log, struct list_head *list,

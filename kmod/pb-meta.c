@@ -7,6 +7,7 @@
 #include <linux/bio.h>
 #include <linux/slab.h>
 
+#include "pb-crash.h"
 #include "pb-meta.h"
 
 static int block_io(struct pb_meta *meta, sector_t sector, void *block,
@@ -93,6 +94,7 @@ int pb_meta_store(struct pb_meta *meta, const struct pb_super *super)
 {
 	int first = !meta->newest, i, slot, ret;
 
+	pb_crash_point(PB_CRASH_SUPER_BEGIN);
 	for (i = 0; i < PB_DISK_SLOTS; i++) {
 		slot = first ^ i;
 		pb_super_pack(super, &meta->slots[slot]);
@@ -102,6 +104,7 @@ int pb_meta_store(struct pb_meta *meta, const struct pb_super *super)
 			return ret;
 		pb_stat_inc(meta->stats, PB_CNT_META_WRITES);
 		meta->newest = slot;
+		pb_crash_point(i ? PB_CRASH_SUPER_STORED : PB_CRASH_SUPER_HALF);
 	}
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include <linux/bitmap.h>
 
+#include "pb-crash.h"
 #include "pb-path.h"
 
 static const struct pb_copy_req *to_copy_req(const struct pb_req *req)
@@ -26,6 +27,7 @@ void pb_path_note_copied(struct pb_path *path, const struct pb_req *req)
 	u64 region;
 
 	lockdep_assert_held(&path->lock);
+	pb_crash_point(PB_CRASH_CHUNK_ACKED);
 	for (region = first; region <= last; region++)
 		if (req->type != PB_WIRE_CHECK ||
 		    !test_bit(region - first, differs))

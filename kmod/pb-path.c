@@ -15,6 +15,7 @@
 #include <linux/jiffies.h>
 
 #include "compat.h"
+#include "pb-crash.h"
 #include "pb-path.h"
 #include "pb-trace.h"
 
@@ -59,6 +60,7 @@ void pb_path_complete(struct pb_path *path, struct list_head *list)
 		list_del_init(&req->node);
 		trace_hop(path, req, trace_pb_complete);
 		req->source->complete(req, req->status);
+		pb_crash_point(PB_CRASH_WRITE_TOLD);
 	}
 }
 
@@ -326,6 +328,8 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	if (res == PB_STARTED || res == PB_LOGGING)
 		conn = pb_path_conn_to_kick(path);
 	spin_unlock_irqrestore(&path->lock, flags);
+	if (res == PB_STARTED && is_change(req))
+		pb_crash_point(PB_CRASH_WRITE_STARTED);
 	pb_path_kick(conn);
 	return res;
 }
@@ -384,6 +388,11 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 static void leave(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
+	if (is_change(req))
+		pb_crash_point(req->flags & PB_WIRE_COPY ?
+			       PB_CRASH_CHUNK_APPLIED : PB_CRASH_WRITE_DONE);
+	else if (req->type == PB_WIRE_FLUSH)
+		pb_crash_point(PB_CRASH_FLUSH_DONE);
 	if (!list_empty(&req->order) && !req->seq)
 		path->nr_older--;
 	list_del_init(&req->order);
@@ -394,10 +403,26 @@ static void leave(struct pb_path *path, struct pb_req *req)
 		req->in_tree = false;
 	}
 	leave_log(path, req);
+	if (req->type == PB_WIRE_FLUSH)
+		pb_crash_point(PB_CRASH_FLUSH_CLEAN);
 	path->nr_active--;
 	if (!path->nr_active)
 		wake_up_all(&path->idle_wait);
 	retry_list(path, &req->waiters);
+}
+
+static void between_legs(const struct pb_req *req)
+{
+	bool acked = req->legs & PB_LEG_LOCAL;
+
+	if (!req->legs)
+		return;
+	if (is_change(req))
+		pb_crash_point(acked ? PB_CRASH_WRITE_ACKED :
+				       PB_CRASH_WRITE_LOCAL);
+	else if (req->type == PB_WIRE_FLUSH)
+		pb_crash_point(acked ? PB_CRASH_FLUSH_ACKED :
+				       PB_CRASH_FLUSH_LOCAL);
 }
 
 bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
@@ -407,6 +432,7 @@ bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
 	if (status && !req->status)
 		req->status = status;
 	req->legs &= ~leg;
+	between_legs(req);
 	if (req->legs)
 		return false;
 	leave(path, req);

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "pb-crash.h"
 #include "pb-layout.h"
 #include "pb-peers.h"
 
@@ -78,6 +79,7 @@ int pb_peers_prepare(struct pb_peers *peers, u32 slot)
 		return -ENOMEM;
 	vfree(peers->next_longs[slot]);
 	peers->next_longs[slot] = longs;
+	pb_crash_point(PB_CRASH_MAP_PREPARED);
 	return 0;
 }
 
@@ -96,6 +98,7 @@ void pb_peers_commit(struct pb_peers *peers)
 		peers->next_longs[slot] = NULL;
 	}
 	mutex_unlock(&peers->io_mutex);
+	pb_crash_point(PB_CRASH_MAP_COMMITTED);
 }
 
 void pb_peers_abort(struct pb_peers *peers)
@@ -175,6 +178,7 @@ static int store_slot(struct pb_peers *peers, u32 slot, u64 first, u64 last)
 	int ret;
 
 	while (next_block(peers, slot, last, &index)) {
+		pb_crash_point(PB_CRASH_MAP_WRITE);
 		ret = pb_meta_write_block(peers->meta,
 					  pb_layout_map_sector(peers->super, slot,
 							       index),
@@ -183,6 +187,7 @@ static int store_slot(struct pb_peers *peers, u32 slot, u64 first, u64 last)
 			still_stale(peers, slot, index);
 			return ret;
 		}
+		pb_crash_point(PB_CRASH_MAP_WRITTEN);
 		index++;
 	}
 	return 0;

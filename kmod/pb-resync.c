@@ -15,6 +15,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "pb-crash.h"
 #include "pb-device.h"
 
 #define DM_MSG_PREFIX "pb"
@@ -106,6 +107,7 @@ static int decide(struct pb_device *pb)
 	if (slot < 0)
 		return slot;
 	pb->sync.slot = slot;
+	pb_crash_point(PB_CRASH_SYNC_DECIDED);
 	if (pb_chunks_alloc(&pb->sync.chunks))
 		return -ENOMEM;
 	if (proof && continues(pb)) {
@@ -142,18 +144,22 @@ static int store_marks(struct pb_device *pb)
 	ret = pb_peers_store(&pb->peers, BIT(pb->sync.slot), 0, 0);
 	if (ret)
 		return ret;
+	pb_crash_point(PB_CRASH_MARKS_STORED);
 	peer->incarnation = pb->down.incarnation;
 	peer->flags |= PB_DISK_PEER_STARTED;
 	ret = store(pb, &super);
-	if (!ret)
-		pb_sync_say(&pb->sync, PB_WIRE_SYNC_GO);
-	return ret;
+	if (ret)
+		return ret;
+	pb_crash_point(PB_CRASH_SYNC_STARTED);
+	pb_sync_say(&pb->sync, PB_WIRE_SYNC_GO);
+	return 0;
 }
 
 static void go(struct pb_device *pb)
 {
 	pb->go_view = pb->super.view.number;
 	pb->go_incarnation = pb->down.incarnation;
+	pb_crash_point(PB_CRASH_SYNC_GO);
 	emit(pb, PB_EVENT_SYNC_BEGIN, "state transfer to the backup begins");
 	pb_sync_copy(&pb->sync);
 }
@@ -166,12 +172,14 @@ static int arm(struct pb_device *pb)
 
 	pb->sync.slot = max(0, pb_durable_slot(&super, successor(pb)));
 	super.waits_view = super.view.number;
+	pb_crash_point(PB_CRASH_SYNC_ARMING);
 	if (pb->super.waits_view != super.waits_view)
 		ret = pb_device_store(pb, &super);
 	if (ret)
 		return ret;
 	/* The successor was copied from this disk as the crash left it. */
 	pb->crashed = false;
+	pb_crash_point(PB_CRASH_SYNC_ARMED);
 	pb_sync_say(&pb->sync, PB_WIRE_SYNC_DONE);
 	return 0;
 }
@@ -189,6 +197,7 @@ static int turn(struct pb_device *pb)
 	case PB_SYNC_ARM:
 		return arm(pb);
 	case PB_SYNC_SYNCED:
+		pb_crash_point(PB_CRASH_SYNC_DONE);
 		emit(pb, PB_EVENT_SYNC_DONE, "the backup is synced");
 		return 0;
 	default:
@@ -368,10 +377,13 @@ static int become_syncing(struct pb_device *pb)
 	super.sync_view = super.view.number;
 	super.log_epoch = super.next_epoch++;
 	super.flags |= PB_DISK_ACTIVE;
+	pb_crash_point(PB_CRASH_SYNCING_BEGIN);
 	ret = pb_device_store(pb, &super);
-	if (!ret)
-		pb_durable_commit(pb, epoch);
-	return ret;
+	if (ret)
+		return ret;
+	pb_crash_point(PB_CRASH_SYNCING_STORED);
+	pb_durable_commit(pb, epoch);
+	return 0;
 }
 
 static int become_synced(struct pb_device *pb)
@@ -386,6 +398,7 @@ static int become_synced(struct pb_device *pb)
 		pb->apply.on_fault(&pb->apply, ret);
 		return ret;
 	}
+	pb_crash_point(PB_CRASH_SYNCED_FLUSHED);
 	super.replica_state = PB_REPLICA_SYNCED;
 	super.data_view = super.view.number;
 	memset(super.sync_source, 0, PB_UUID_LEN);
@@ -393,6 +406,7 @@ static int become_synced(struct pb_device *pb)
 	ret = pb_device_store(pb, &super);
 	if (ret)
 		return ret;
+	pb_crash_point(PB_CRASH_SYNCED_STORED);
 	pb->crashed = false;
 	DMINFO("%s: synced in view %llu", pb->super.name,
 	       pb->super.view.number);
@@ -406,6 +420,7 @@ static int obey(struct pb_device *pb)
 {
 	switch (pb->word) {
 	case PB_WIRE_SYNC_BEGIN:
+		pb_crash_point(PB_CRASH_MARKS_ASKED);
 		return send_marks(pb);
 	case PB_WIRE_SYNC_GO:
 		return become_syncing(pb);

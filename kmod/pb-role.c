@@ -17,6 +17,7 @@
 #include <linux/sched/mm.h>
 #include <linux/timekeeping.h>
 
+#include "pb-crash.h"
 #include "pb-device.h"
 
 #define DM_MSG_PREFIX "pb"
@@ -89,6 +90,7 @@ static int quiesce(struct pb_device *pb, const struct pb_verdict *verdict,
 	pb_link_disconnect(pb, NULL, PB_BYE_VIEW_CHANGE);
 	if (wait_event_killable(pb->apply.drained, pb_apply_idle(&pb->apply)))
 		return refuse(reason, -EINTR, "interrupted");
+	pb_crash_point(PB_CRASH_VIEW_CLOSED);
 	return 0;
 }
 
@@ -229,8 +231,10 @@ static int move(struct pb_device *pb, const struct pb_view *view, u32 flags,
 		pb_durable_abort(pb);
 		return stop(pb, reason);
 	}
+	pb_crash_point(PB_CRASH_VIEW_STORED);
 	pb_durable_commit(pb, epoch);
 	enter(pb, verdict);
+	pb_crash_point(PB_CRASH_VIEW_ENTERED);
 	return 0;
 }
 

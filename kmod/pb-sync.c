@@ -10,6 +10,7 @@
 #include <linux/math64.h>
 #include <linux/wait_bit.h>
 
+#include "pb-crash.h"
 #include "pb-sync.h"
 
 /* A checkpoint after so many chunks. */
@@ -179,6 +180,7 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 	struct pb_sync *sync = container_of(req, struct pb_sync, flush);
 	unsigned long flags;
 
+	pb_crash_point(PB_CRASH_CHECKPOINT_FLUSHED);
 	spin_lock_irqsave(&sync->path->lock, flags);
 	pb_map_flush_end(&sync->peers->maps[sync->slot],
 			 !status && sync->path->copying);
@@ -257,6 +259,8 @@ static bool store_map(struct pb_sync *sync)
 
 	if (err)
 		sync->on_fault(sync, err);
+	else
+		pb_crash_point(PB_CRASH_CHECKPOINT_STORED);
 	return !err;
 }
 

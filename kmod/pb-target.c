@@ -33,6 +33,7 @@
 #include <linux/uuid.h>
 
 #include "compat.h"
+#include "pb-crash.h"
 #include "pb-device.h"
 #include "pb-target.h"
 
@@ -441,6 +442,8 @@ static int pb_map(struct dm_target *ti, struct bio *bio)
 	bio_set_dev(bio, target->data->bdev);
 	switch (pb_path_start(&pb->path, &pbio->req, &status)) {
 	case PB_STARTED:
+		if (pbio->req.type && pbio->req.count)
+			pb_crash_point(PB_CRASH_WRITE_SENT);
 		return DM_MAPIO_REMAPPED;
 	case PB_REFUSED:
 		if (status == BLK_STS_RESV_CONFLICT)

@@ -33,7 +33,7 @@ if [ -z "$checkpatch" ] && [ -e /usr/src/linux-source-6.12.tar.xz ]; then
 fi
 
 echo "TAP version 13"
-echo "1..$(($# * 2 + 1))"
+echo "1..$(($# * 3 + 1))"
 
 if [ -z "$checkpatch" ]; then
 	n=1
@@ -51,6 +51,9 @@ for series; do
 	kver=$("$top/scripts/kernels.sh" headers "$series") || exit 1
 	make -C "$top" B="$tmp/b" KVER="$kver" PB_WERROR=y W=1 module >"$tmp/log" 2>&1
 	result $? "W=1 -Werror for $kver"
+	make -C "$top" B="$tmp/b" KVER="$kver" PB_WERROR=y W=1 CRASH_POINTS=1 \
+		module >"$tmp/log" 2>&1
+	result $? "W=1 -Werror for $kver, with crash points"
 	make -C "/lib/modules/$kver/build" M="$tmp/b/$kver" C=2 \
 		CF="-D__CHECK_ENDIAN__ -Wsparse-error" \
 		CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$tmp/log" 2>&1
