@@ -269,6 +269,22 @@ def test_power_cut(rig):
     assert b.run("head -c 65536 /dev/disk-vol").raw == b"A" * 65536
 
 
+def test_tripwire(rig):
+    """a machine that says a line on the debug console is killed at once, and says nothing before"""
+    b = rig.nodes[1]
+    assert b.wait_tripped(0.1) is None and b.alive()
+    job = b.spawn("python3 -c \"import os; f = os.open('/dev/port', os.O_WRONLY)\n"
+                  "for c in b'here\\n': os.pwrite(f, bytes([c]), 0xe9)\"; sleep 1000")
+    assert b.wait_tripped() == "here"
+    try:
+        job.wait()
+        raise AssertionError("no VmDied")
+    except VmDied:
+        pass
+    b.restart()
+    assert b.tripped() is None
+
+
 def test_panic(rig):
     """a panic, a reboot and a poweroff end the machine"""
     b = rig.nodes[1]
@@ -296,7 +312,8 @@ def test_console(rig):
 
 TESTS = [test_boot, test_mounts, test_disks, test_ping, test_status, test_big_output, test_concurrent,
          test_timeout, test_cut_one_way, test_cut_both, test_delay, test_drop, test_bulk, test_freeze,
-         test_pause, test_kill_restart, test_compare, test_power_cut, test_panic, test_console]
+         test_pause, test_kill_restart, test_compare, test_power_cut, test_tripwire,
+         test_panic, test_console]
 
 
 def processes_with(word):

@@ -20,6 +20,7 @@ from .disk import Image
 from .errors import CommandFailed, RigError, VmDied, VmTimeout
 from .procs import spawn
 from .slow import SLOW
+from .tripwire import Tripwire
 
 # norandmaps: with fixed addresses TCG finds the code of a program it has translated
 # before; every exec of a dynamic program takes 10 ms instead of 40.
@@ -89,7 +90,9 @@ class VM:
         self._log_path = os.path.join(rig.dir, f"{self.name}.qemu")
         self._agent_path = os.path.join(rig.sock_dir, f"agent{index}")
         self._qmp_path = os.path.join(rig.sock_dir, f"qmp{index}")
+        self._trip_path = os.path.join(rig.sock_dir, f"trip{index}")
         self._link = None
+        self._trip = None
         self._qmp = None
         self._images = {d.name: Image(d, os.path.join(rig.dir, f"{self.name}-{d.name}.img"),
                                       os.path.join(rig.sock_dir, f"{index}-{d.name}"))
@@ -103,6 +106,7 @@ class VM:
             raise RigError(f"{self.name} is running")
         self._close()
         self._link = Link(self.name, self._agent_path)
+        self._trip = Tripwire(self.name, self._trip_path, lambda: self.proc.kill())
         self._started = time.monotonic()
         with open(self._log_path, "ab") as log:
             self.proc = spawn(self._qemu_args(), cpu=self._cpu(), stdout=log, stderr=log)
@@ -127,6 +131,15 @@ class VM:
             self.proc.kill()
             self.proc.wait()
         self._close()
+
+    def tripped(self):
+        """What it said when it touched the wire that kills it (see tripwire.py); None if it did not."""
+        return self._trip.said if self._trip else None
+
+    def wait_tripped(self, timeout=60):
+        """Wait until it has touched that wire, or until the time is over; what it said, or None."""
+        self._trip.done.wait(timeout * SLOW)
+        return self.tripped()
 
     def power_cut(self, keep=0.0, torn=0.0, seed=None):
         """Crash that also loses what was not flushed, on disks made with volatile=True.
@@ -290,7 +303,9 @@ class VM:
             self._link.close()
         if self._qmp:
             self._qmp.close()
-        self._link = self._qmp = None
+        if self._trip:
+            self._trip.close()
+        self._link = self._qmp = self._trip = None
 
     def _cpu(self):
         cores = sorted(os.sched_getaffinity(0))
@@ -311,6 +326,8 @@ class VM:
             "-name", f"pbrig-{self.name}", "-m", str(rig.mem), "-smp", str(rig.smp),
             "-append", self._append(),
             "-chardev", f"file,id=con,path={_esc(self.console_path)},append=on", "-serial", "chardev:con",
+            "-chardev", f"socket,id=trip,path={_esc(self._trip_path)}",
+            "-device", "isa-debugcon,iobase=0xe9,chardev=trip",
             "-qmp", f"unix:{_esc(self._qmp_path)},server=on,wait=off",
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={_esc(self._agent_path)}",
