@@ -37,6 +37,10 @@ EXIT_SKIP = 4
 DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reconnect", "multi/test_crash"]
 
 
+# Of the tests with two machines, those that take longer.
+SLOW_MULTI = ["test_kill", "test_points", "test_resync"]
+
+
 class Job:
     """One test program: how to run it and what it said."""
 
@@ -222,7 +226,7 @@ def multi_jobs(label, kernel, env):
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
-                        limit=900 if label == "debug" or name in ("test_kill", "test_resync") else 400,
+                        limit=900 if label == "debug" or name in SLOW_MULTI else 400,
                         env={**env, "KVER": kernel,
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
     return jobs
@@ -236,27 +240,33 @@ def mutate_jobs(series, kernel, env):
                 cores=2, limit=900, env={**env, "KVER": kernel})]
 
 
+def build_modules(name, *args):
+    """Our module for a kernel, and the same with crash points, as the environment of a test."""
+    build("module", f"KVER={name}", *args)
+    build("module", f"KVER={name}", "CRASH_POINTS=1", *args)
+    return {"PB_KO": os.path.join(BUILD, name, "dm-pb.ko"),
+            "PB_CRASH_KO": os.path.join(BUILD, name + "-crash", "dm-pb.ko"), "PBCTL": PBCTL}
+
+
 def stock_kernel(series):
-    """The bootable kernel of a series, and our module for it."""
+    """The bootable kernel of a series, and our modules for it."""
     kernel = subprocess.run([os.path.join(TOP, "scripts", "kernels.sh"), "image", series],
                             stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    build("module", f"KVER={kernel}")
-    return kernel, {"PB_KO": os.path.join(BUILD, kernel, "dm-pb.ko"), "PBCTL": PBCTL}
+    return kernel, build_modules(kernel)
 
 
 def debug_kernel():
-    """The debug kernel, built once, and our module for it."""
+    """The debug kernel, built once, and our modules for it."""
     done = subprocess.run([os.path.join(HERE, "debug", "build-kernel.sh")],
                           stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit("run.py: cannot build the debug kernel")
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-    build("module", "KVER=debug", f"KDIR={found['PB_KERNEL_TREE']}")
     image = found["PB_KERNEL_IMAGE"]
     # For the rig; a kernel that is named by its version has modules of its own.
     os.environ["PB_KERNEL_MODULES"] = found["PB_KERNEL_MODULES"]
-    return image, {"PB_KO": os.path.join(BUILD, "debug", "dm-pb.ko"), "PBCTL": PBCTL,
-                   "PB_DEBUG": "1", "PB_KERNEL_IMAGE": image}
+    return image, {**build_modules("debug", f"KDIR={found['PB_KERNEL_TREE']}"), "PB_DEBUG": "1",
+                   "PB_KERNEL_IMAGE": image}
 
 
 def debug_jobs():
@@ -274,7 +284,9 @@ def all_jobs(args):
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
         jobs += vm_jobs(series, kernel, env)
-        jobs += multi_jobs(series, kernel, env)
+        # Each crash point once: on one kernel.
+        ci = {"PB_CI": "1"} if args.ci and series == args.kernels.split()[-1] else {}
+        jobs += multi_jobs(series, kernel, {**env, **ci})
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))

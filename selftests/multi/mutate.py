@@ -26,7 +26,7 @@ KVER = os.environ.get("KVER") or platform.release()
 KDIR = os.environ.get("KDIR") or f"/lib/modules/{KVER}/build"
 # What a fault makes unused is no error here.
 MAKE = ["make", "-s", "-C", KDIR, "KCFLAGS=-Wno-unused-variable -Wno-unused-function -Wno-empty-body",
-        "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"]
+        "CONFIG_DEBUG_INFO_BTF_MODULES=", "PB_CRASH_POINTS=y", "modules"]
 
 
 def entries():
@@ -61,7 +61,9 @@ def build(top, path, sed):
 
 def run_test(test, ko):
     """The first failure that the test prints, or None if it passes."""
-    env = dict(os.environ, PB_KO=ko, KVER=KVER, PB_OUTPUT=os.path.join(os.path.dirname(ko), "out"))
+    # An entry may say which crash points find its fault: test_points.py NAME,NAME:both.
+    test, _, points = test.partition(" ")
+    env = dict(os.environ, PB_KO=ko, PB_CRASH_KO=ko, PB_POINTS=points, KVER=KVER, PB_OUTPUT=os.path.join(os.path.dirname(ko), "out"))
     proc = subprocess.Popen([sys.executable, os.path.join(HERE, test)], env=env, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     found = None

@@ -414,11 +414,12 @@ class Pair:
     """Two nodes with a volume in view 1, linked. Use it with 'with'.
 
     nodes[0] is the primary. Arguments besides those of Rig: linked=False leaves the
-    replicas without a view; timeout, keepalive: of the link, ms.
+    replicas without a view; timeout, keepalive: of the link, ms; ko: the variable that
+    names the module.
     """
 
-    def __init__(self, disks=DISKS, linked=True, timeout=LINK_TIMEOUT, keepalive=100, **rig):
-        self.ko, self.pbctl = required("PB_KO"), required("PBCTL")
+    def __init__(self, disks=DISKS, linked=True, timeout=LINK_TIMEOUT, keepalive=100, ko="PB_KO", **rig):
+        self.ko, self.pbctl = required(ko), required("PBCTL")
         self._linked = linked
         self.timeout, self.keepalive = timeout, keepalive
         self.volume = None
@@ -575,7 +576,7 @@ def _one(number, test, pair):
     return why is None or bool(todo)
 
 
-def main(tests, **pair_args):
+def main(tests, ko="PB_KO", **pair_args):
     """Run tests as TAP; each takes a Pair, made anew by wipe() in between. The exit status.
 
     PB_TESTS=word,word runs those whose name contains a word.
@@ -584,9 +585,9 @@ def main(tests, **pair_args):
     words = [w for w in os.environ.get("PB_TESTS", "").split(",") if w]
     tests = [t for t in tests if not words or any(w in t.__name__ for w in words)]
     try:
-        required("PB_KO")
+        required(ko)
         required("PBCTL")
-        return _run_all(tests, pair_args)
+        return _run_all(tests, dict(pair_args, ko=ko))
     except Skip as err:
         print(f"1..0 # SKIP {err}", flush=True)
         return SKIP
