@@ -20,8 +20,12 @@ done
 check "A: view 2, B is its backup" pbt view A 2 ab-
 check "B: view 2" pbt view B 2 ab-
 is "$(pbt status B state)" blank "B is blank"
+sent=$(pbt status A tx_bytes)
 check "they connect" pbt pair A B
 check "B is brought up to date" until_synced A B
+sent=$(($(pbt status A tx_bytes) - sent))
+[ "$sent" -lt $((sectors * 512 / 2)) ]
+ok $? "what is zero was not sent: $sent bytes"
 check "A: view 3, B is synced" pbt view A 3 ab
 check "B: view 3" pbt view B 3 ab
 check "they connect" pbt pair A B
