@@ -63,7 +63,8 @@ def run_test(test, ko):
     """The first failure that the test prints, or None if it passes."""
     # An entry may say which crash points find its fault: test_points.py NAME,NAME:both.
     test, _, points = test.partition(" ")
-    env = dict(os.environ, PB_KO=ko, PB_CRASH_KO=ko, PB_POINTS=points, KVER=KVER, PB_OUTPUT=os.path.join(os.path.dirname(ko), "out"))
+    env = dict(os.environ, PB_KO=ko, PB_CRASH_KO=ko, PB_POINTS=points, KVER=KVER,
+               PB_OUTPUT=os.path.join(os.path.dirname(ko), "out"))
     proc = subprocess.Popen([sys.executable, os.path.join(HERE, test)], env=env, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     found = None
