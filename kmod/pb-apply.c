@@ -3,11 +3,14 @@
  * Applying: one pass over the socket puts a write's payload into pages of its
  * own bio; the bio goes to the disk; its completion puts the request among
  * those to be acked and wakes the sender.  Acks of neighbouring sequence
- * numbers travel as one.
+ * numbers travel as one.  A read goes the other way: its pages are filled by the
+ * disk and kept until the socket has taken them.
  *
  * Memory is bounded: beyond PB_APPLY_MAX_BYTES or PB_APPLY_MAX_REQS (those not
  * yet acked count) the receiver pauses, and TCP slows the predecessor down.  One request is always allowed, and the pools
- * hold enough for it, so the pause ends.
+ * hold enough for it, so the pause ends.  Nobody waits for the pages of a read,
+ * which the predecessor has to take first: one read is always allowed, and more
+ * as long as there is memory.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
@@ -44,6 +47,8 @@ struct pb_check {
  * @apply: where it belongs
  * @seq: its upstream sequence number
  * @bytes: of memory for data
+ * @read: a read for the predecessor; the path sees a plain one
+ * @status: of that
  * @check: what is compared, or NULL
  * @work: for a write-zeroes that takes a sleeping call, and for comparing
  */
@@ -53,6 +58,8 @@ struct pb_apply_req {
 	struct pb_apply		*apply;
 	u64			seq;
 	u32			bytes;
+	bool			read;
+	blk_status_t		status;
 	struct pb_check		*check;
 	struct work_struct	work;
 };
@@ -67,14 +74,22 @@ static void trace_ack(struct pb_apply *apply, u64 seq, u64 count)
 	trace_pb_ack_send(apply->path->dev, PB_WIRE_ACK, seq, 0, count, 0);
 }
 
-static void free_bio(struct pb_apply *apply, struct bio *bio)
+bool pb_apply_is_read(const struct pb_req *req)
 {
+	return to_apply_req((struct pb_req *)req)->read;
+}
+
+static void free_bio(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	mempool_t *pages = areq->read ? &apply->read_pages : &apply->pages;
+	struct bio *bio = areq->req.bio;
 	int i;
 
+	areq->req.bio = NULL;
 	if (!bio)
 		return;
 	for (i = 0; i < bio->bi_vcnt; i++)
-		mempool_free(bio->bi_io_vec[i].bv_page, &apply->pages);
+		mempool_free(bio->bi_io_vec[i].bv_page, pages);
 	bio_put(bio);
 }
 
@@ -140,6 +155,64 @@ static void forget_stream(struct pb_apply *apply)
 	spin_unlock_irqrestore(&apply->lock, flags);
 }
 
+/* Gives back the place under the memory bound. */
+static void leave_place(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	lockdep_assert_held(&apply->lock);
+	apply->bytes -= areq->bytes;
+	apply->nr--;
+	if (areq->read)
+		apply->nr_reads--;
+	/* Whoever waits may free all of this once the lock is dropped. */
+	if (!apply->nr)
+		wake_up_all(&apply->drained);
+}
+
+static void unreserve(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	lockdep_assert_held(&apply->lock);
+	if (apply->conn)
+		pb_conn_unpause(apply->conn);
+	leave_place(apply, areq);
+}
+
+/* A read is not under way any more: any context. */
+static void end_read(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	lockdep_assert_held(&apply->lock);
+	free_bio(apply, areq);
+	unreserve(apply, areq);
+	mempool_free(areq, &apply->reqs);
+}
+
+void pb_apply_answered(struct pb_apply *apply, void *hold)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&apply->lock, flags);
+	end_read(apply, hold);
+	spin_unlock_irqrestore(&apply->lock, flags);
+}
+
+/* A read that failed is answered too: the predecessor may have no other copy. */
+static void read_complete(struct pb_apply_req *areq, blk_status_t status)
+{
+	struct pb_apply *apply = areq->apply;
+	unsigned long flags;
+
+	if (status)
+		apply->on_fault(apply, &areq->req, status);
+	areq->status = status;
+	spin_lock_irqsave(&apply->lock, flags);
+	if (apply->conn) {
+		list_add_tail(&areq->node, &apply->answers);
+		pb_conn_kick_later(apply->conn);
+	} else {
+		end_read(apply, areq);
+	}
+	spin_unlock_irqrestore(&apply->lock, flags);
+}
+
 /*
  * The source's complete(): any context.  A failed request is never acked: the
  * owner closes the connection and asks to be left out.
@@ -151,32 +224,29 @@ static void apply_complete(struct pb_req *req, blk_status_t status)
 	unsigned long flags;
 	bool ack;
 
-	free_bio(apply, req->bio);
-	req->bio = NULL;
+	if (areq->read) {
+		read_complete(areq, status);
+		return;
+	}
+	free_bio(apply, areq);
 	if (status == BLK_STS_AGAIN)
 		forget_stream(apply);
 	else if (status)
-		apply->on_fault(apply, blk_status_to_errno(status));
+		apply->on_fault(apply, req, status);
 	else
 		count_applied(apply, areq);
 
 	spin_lock_irqsave(&apply->lock, flags);
-	apply->bytes -= areq->bytes;
-	apply->nr--;
 	if (status && status != BLK_STS_AGAIN)
 		apply->disk_failed = true;
 	ack = !status && apply->conn;
 	if (ack)
 		insert_done(apply, areq);
-	else
-		free_req(apply, areq);
-	if (apply->conn) {
+	if (apply->conn)
 		pb_conn_kick_later(apply->conn);
-		pb_conn_unpause(apply->conn);
-	}
-	/* Whoever waits may free all of this once the lock is dropped. */
-	if (!apply->nr)
-		wake_up_all(&apply->drained);
+	unreserve(apply, areq);
+	if (!ack)
+		free_req(apply, areq);
 	spin_unlock_irqrestore(&apply->lock, flags);
 }
 
@@ -196,8 +266,10 @@ static void bio_done(struct bio *bio)
 {
 	struct pb_apply_req *areq = bio->bi_private;
 
-	if (areq->check || (areq->req.type == PB_WIRE_ZEROES &&
-			    pb_zeroes_unsupported(bio->bi_status)))
+	if (areq->read)
+		read_complete(areq, bio->bi_status);
+	else if (areq->check || (areq->req.type == PB_WIRE_ZEROES &&
+				 pb_zeroes_unsupported(bio->bi_status)))
 		queue_work(areq->apply->wq, &areq->work);
 	else
 		local_done(areq, bio->bi_status);
@@ -285,6 +357,7 @@ static void start(struct pb_apply *apply, struct pb_apply_req *areq)
 		break;
 	case PB_LOGGING:
 	case PB_PARKED:
+	case PB_FETCH:	/* of a primary only */
 		break;
 	}
 }
@@ -325,8 +398,8 @@ static u64 stamp_of(struct pb_apply *apply, const struct pb_msg *msg)
 /* Data that a message brings, or makes us read. */
 static u32 data_bytes(const struct pb_msg *msg)
 {
-	return msg->type == PB_WIRE_CHECK ? msg->count << SECTOR_SHIFT :
-					    msg->data_len;
+	return msg->type == PB_WIRE_CHECK || msg->type == PB_WIRE_READ ?
+	       msg->count << SECTOR_SHIFT : msg->data_len;
 }
 
 static struct pb_apply_req *new_req(struct pb_apply *apply,
@@ -338,9 +411,10 @@ static struct pb_apply_req *new_req(struct pb_apply *apply,
 	INIT_WORK(&areq->work, zeroes_work);
 	areq->apply = apply;
 	areq->seq = msg->seq;
+	areq->read = msg->type == PB_WIRE_READ;
 	areq->bytes = data_bytes(msg);
 	areq->req.source = &apply_source;
-	areq->req.type = msg->type;
+	areq->req.type = areq->read ? 0 : msg->type;
 	areq->req.flags = msg->flags;
 	if (msg->count)
 		areq->req.sector = msg->sector;
@@ -352,8 +426,9 @@ static struct pb_apply_req *new_req(struct pb_apply *apply,
 }
 
 /* Takes a place under the memory bound. */
-static bool reserve(struct pb_apply *apply, u32 bytes)
+static bool reserve(struct pb_apply *apply, const struct pb_msg *msg)
 {
+	u32 bytes = data_bytes(msg);
 	bool ok;
 
 	spin_lock_irq(&apply->lock);
@@ -362,6 +437,8 @@ static bool reserve(struct pb_apply *apply, u32 bytes)
 	if (ok) {
 		apply->bytes += bytes;
 		apply->nr++;
+		if (msg->type == PB_WIRE_READ)
+			apply->nr_reads++;
 	}
 	spin_unlock_irq(&apply->lock);
 	return ok;
@@ -419,6 +496,42 @@ static void prepare_check(struct pb_apply *apply, struct pb_conn *conn,
 	apply->current_req = areq;
 }
 
+/* Pages for a read; where there is another one, only without waiting. */
+static bool add_read_pages(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	gfp_t gfp = READ_ONCE(apply->nr_reads) > 1 ? GFP_NOWAIT | __GFP_NOWARN :
+						     GFP_NOIO;
+	u32 left = areq->bytes;
+
+	while (left) {
+		struct page *page = mempool_alloc(&apply->read_pages, gfp);
+		u32 len = min_t(u32, left, PAGE_SIZE);
+
+		if (!page)
+			return false;
+		__bio_add_page(areq->req.bio, page, len, 0);
+		left -= len;
+	}
+	return true;
+}
+
+static int prepare_read(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	new_bio(apply, areq, DIV_ROUND_UP(areq->bytes, PAGE_SIZE),
+		REQ_OP_READ | REQ_SYNC);
+	if (!add_read_pages(apply, areq)) {
+		free_bio(apply, areq);
+		spin_lock_irq(&apply->lock);
+		/* The end of another read is what unpauses us. */
+		leave_place(apply, areq);
+		spin_unlock_irq(&apply->lock);
+		mempool_free(areq, &apply->reqs);
+		return -EAGAIN;
+	}
+	areq->req.iter = areq->req.bio->bi_iter;
+	return 0;
+}
+
 /*
  * A disk that can zero by itself gets one bio.  Others, and the rare zeroes
  * that must be durable, go through the block layer's helper, which sleeps.
@@ -447,7 +560,7 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 	/* Not before the last word was obeyed. */
 	if (pb_wire_is_word(msg->type) && READ_ONCE(apply->word))
 		return -EPROTO;
-	if (!reserve(apply, data_bytes(msg)))
+	if (!reserve(apply, msg))
 		return -EAGAIN;
 	areq = new_req(apply, msg);
 	switch (msg->type) {
@@ -468,6 +581,10 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 		apply->word = areq;
 		apply->on_word(apply, msg->type);
 		return 0;
+	case PB_WIRE_READ:
+		if (prepare_read(apply, areq))
+			return -EAGAIN;
+		break;
 	default:
 		prepare_zeroes(apply, areq);
 		break;
@@ -602,11 +719,40 @@ void pb_apply_word_done(struct pb_apply *apply, bool ok)
 		mempool_free(areq, &apply->reqs);
 }
 
+/* What the read brought, or why it did not. */
+static bool next_answer(struct pb_apply *apply, struct pb_tx_item *item)
+{
+	struct pb_apply_req *areq;
+
+	/* Who adds one kicks us after that. */
+	if (list_empty(&apply->answers))
+		return false;
+	spin_lock_irq(&apply->lock);
+	areq = list_first_entry_or_null(&apply->answers, struct pb_apply_req,
+					node);
+	if (areq) {
+		list_del(&areq->node);
+		item->msg = (struct pb_msg) {
+			.type = PB_WIRE_DATA,
+			.seq = areq->seq,
+			.sector = areq->req.sector,
+			.count = areq->req.count,
+			.data_len = areq->status ? 0 : areq->bytes,
+			.status = -blk_status_to_errno(areq->status),
+		};
+		item->bio = areq->status ? NULL : areq->req.bio;
+		item->iter = areq->req.iter;
+		item->hold = areq;
+	}
+	spin_unlock_irq(&apply->lock);
+	return areq;
+}
+
 bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
 {
 	u64 first = 0, count;
 
-	if (next_mark(apply, item))
+	if (next_mark(apply, item) || next_answer(apply, item))
 		return true;
 	spin_lock_irq(&apply->lock);
 	if (tell_difference(apply, item)) {
@@ -642,6 +788,7 @@ bool pb_apply_has_ack(struct pb_apply *apply)
 
 	spin_lock_irq(&apply->lock);
 	has = apply->ack_count || !list_empty(&apply->done) ||
+	      !list_empty(&apply->answers) ||
 	      apply->next_mark < apply->nr_marks;
 	spin_unlock_irq(&apply->lock);
 	return has;
@@ -655,6 +802,10 @@ static void drop_done(struct pb_apply *apply)
 	lockdep_assert_held(&apply->lock);
 	list_for_each_entry_safe(areq, next, &apply->done, node)
 		forget_done(apply, areq);
+	list_for_each_entry_safe(areq, next, &apply->answers, node) {
+		list_del(&areq->node);
+		end_read(apply, areq);
+	}
 	apply->ack_count = 0;
 }
 
@@ -708,12 +859,9 @@ void pb_apply_drop_current(struct pb_apply *apply)
 	if (!areq)
 		return;
 	apply->current_req = NULL;
-	free_bio(apply, areq->req.bio);
+	free_bio(apply, areq);
 	spin_lock_irq(&apply->lock);
-	apply->bytes -= areq->bytes;
-	apply->nr--;
-	if (!apply->nr)
-		wake_up_all(&apply->drained);
+	unreserve(apply, areq);
 	spin_unlock_irq(&apply->lock);
 	free_req(apply, areq);
 }
@@ -754,6 +902,7 @@ int pb_apply_init(struct pb_apply *apply)
 
 	spin_lock_init(&apply->lock);
 	INIT_LIST_HEAD(&apply->done);
+	INIT_LIST_HEAD(&apply->answers);
 	init_waitqueue_head(&apply->drained);
 	ret = bioset_init(&apply->bios, MIN_REQS, 0, BIOSET_NEED_BVECS);
 	if (!ret)
@@ -764,6 +913,8 @@ int pb_apply_init(struct pb_apply *apply)
 	if (!ret)
 		ret = mempool_init_kmalloc_pool(&apply->checks, 1,
 						sizeof(struct pb_check));
+	if (!ret)
+		ret = mempool_init_page_pool(&apply->read_pages, MAX_PAGES, 0);
 	if (ret)
 		pb_apply_exit(apply);
 	return ret;
@@ -772,6 +923,7 @@ int pb_apply_init(struct pb_apply *apply)
 void pb_apply_exit(struct pb_apply *apply)
 {
 	mempool_exit(&apply->checks);
+	mempool_exit(&apply->read_pages);
 	mempool_exit(&apply->pages);
 	mempool_exit(&apply->reqs);
 	bioset_exit(&apply->bios);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The upstream source of the path: messages of the predecessor become requests,
- * and requests that are done become acks.
+ * and requests that are done become acks, or, of a read, data.
  */
 #ifndef PB_APPLY_H
 #define PB_APPLY_H
@@ -16,7 +16,10 @@
 
 struct pb_apply_req;
 
-/* Payload taken from the socket and not yet on the disk, at most, in bytes. */
+/*
+ * Payload taken from the socket and not yet on the disk, or from the disk and
+ * not yet in the socket, at most, in bytes.
+ */
 #define PB_APPLY_MAX_BYTES	(16U << 20)
 /* Requests taken from the socket and not yet acked, at most. */
 #define PB_APPLY_MAX_REQS	4096
@@ -40,9 +43,11 @@ struct pb_mark {
  * @ack_first: first sequence number to ack at once after a reconnection
  * @ack_count: how many of them, 0 for none
  * @bytes: payload under way
- * @nr: requests under way
+ * @nr: requests under way; a read until its answer is sent or not wanted
+ * @nr_reads: reads among them
  * @nr_done: requests on @done
  * @done: requests to be acked, in order of sequence number
+ * @answers: reads that are done, to be answered
  * @conn: the upstream connection while it is up, for wake-ups
  * @marks: to be sent before any ack; kvmalloc'ed
  * @nr_marks: how many
@@ -62,8 +67,10 @@ struct pb_mark {
  * @reqs: requests
  * @pages: payload pages: enough for one message of the greatest size
  * @checks: what is compared: enough for one
- * @on_fault: tells the owner that a write failed; any context
- * @on_unreadable: tells the owner that a read failed; any context
+ * @read_pages: as @pages, for reads
+ * @on_fault: tells the owner that a request failed; any context
+ * @on_unreadable: tells the owner that data to be compared cannot be read; any
+ *	context
  * @on_word: a word about a state transfer came; the owner works on it and says
  *	pb_apply_word_done().  Process context, must not wait
  */
@@ -75,8 +82,10 @@ struct pb_apply {
 	u64			ack_count;
 	u32			bytes;
 	u32			nr;
+	u32			nr_reads;
 	u32			nr_done;
 	struct list_head	done;
+	struct list_head	answers;
 	struct pb_conn		*conn;
 	struct pb_mark		*marks;
 	u32			nr_marks;
@@ -96,7 +105,10 @@ struct pb_apply {
 	mempool_t		reqs;
 	mempool_t		pages;
 	mempool_t		checks;
-	void			(*on_fault)(struct pb_apply *apply, int error);
+	mempool_t		read_pages;
+	void			(*on_fault)(struct pb_apply *apply,
+					    const struct pb_req *req,
+					    blk_status_t status);
 	void			(*on_unreadable)(struct pb_apply *apply,
 						 u64 sector, int error);
 	void			(*on_word)(struct pb_apply *apply, u8 type);
@@ -127,7 +139,7 @@ void pb_apply_exit(struct pb_apply *apply);
  *
  * Context: process, the connection's receiving worker.
  * Return: 0, -EAGAIN when the memory bound is reached, -EIO when the disk has
- * failed.
+ * failed, -EPROTO for a word before the last was obeyed.
  */
 int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 		     const struct pb_msg *msg);
@@ -169,6 +181,13 @@ bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item);
  * @apply: the source
  */
 bool pb_apply_has_ack(struct pb_apply *apply);
+
+/**
+ * pb_apply_answered() - the payload of an answer is not looked at any more
+ * @apply: the source
+ * @hold: of the item
+ */
+void pb_apply_answered(struct pb_apply *apply, void *hold);
 
 /**
  * pb_apply_link_up() - both hellos are accepted
@@ -214,6 +233,12 @@ void pb_apply_peer_done(struct pb_apply *apply, u64 seq);
  * @apply: the source
  */
 u64 pb_apply_stamp(struct pb_apply *apply);
+
+/**
+ * pb_apply_is_read() - is a request a read for the predecessor?
+ * @req: a request of the source
+ */
+bool pb_apply_is_read(const struct pb_req *req);
 
 /**
  * pb_apply_idle() - is nothing under way?

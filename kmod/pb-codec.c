@@ -7,6 +7,8 @@
 #include "pb-view.h"
 
 #define PB_HELLO_MAX_BLOCK	65536
+/* Of the answer to a read that failed: as the kernel has them. */
+#define PB_MAX_ERRNO		4095
 
 static_assert(sizeof(struct pb_wire_hdr) == 64);
 static_assert(offsetof(struct pb_wire_hdr, crc) == 60);
@@ -31,6 +33,7 @@ static_assert(PB_WIRE_MAX_DATA / 512 ==
  * @digests: digests of the pieces of the range follow
  * @max_sectors: longest range; 0 for a type that has no range
  * @tells: @sector is a sequence number
+ * @answers: @seq is of the peer's; @status may say why there is no payload
  * @data_len: bytes that follow when it is neither @payload nor @digests
  */
 struct pb_wire_rule {
@@ -42,6 +45,7 @@ struct pb_wire_rule {
 	bool		payload;
 	bool		digests;
 	bool		tells;
+	bool		answers;
 	u32		max_sectors;
 	u32		data_len;
 };
@@ -107,6 +111,20 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 		.name = "mark",
 		.way = PB_GO_UP,
 		.max_sectors = PB_WIRE_MAX_ZEROES,
+	},
+	[PB_WIRE_READ] = {
+		.name = "read",
+		.way = PB_GO_DOWN,
+		.seq = true,
+		.max_sectors = PB_WIRE_MAX_DATA / 512,
+	},
+	[PB_WIRE_DATA] = {
+		.name = "data",
+		.way = PB_GO_UP,
+		.seq = true,
+		.payload = true,
+		.answers = true,
+		.max_sectors = PB_WIRE_MAX_DATA / 512,
 	},
 	[PB_WIRE_CHECK] = {
 		.name = "check",
@@ -222,6 +240,8 @@ static bool pb_good_status(const struct pb_msg *msg)
 		return msg->status != PB_BYE_NONE && msg->status < PB_BYE_NR;
 	case PB_WIRE_CHECK:
 		return pb_good_piece(msg->status);
+	case PB_WIRE_DATA:
+		return msg->status <= PB_MAX_ERRNO;
 	default:
 		return !msg->status;
 	}
@@ -286,9 +306,12 @@ u32 pb_check_pieces(u32 count, u32 piece)
 	return count / piece + !!(count % piece);
 }
 
+/* The bytes that must follow a header. */
 static u32 pb_data_len(const struct pb_msg *msg,
 		       const struct pb_wire_rule *rule)
 {
+	if (rule->answers && msg->status)
+		return 0;
 	if (rule->payload)
 		return msg->count * 512;
 	if (rule->digests)
@@ -363,6 +386,16 @@ static int pb_admit_ack(const struct pb_msg *msg,
 	return 0;
 }
 
+static int pb_admit_answer(const struct pb_msg *msg,
+			   const struct pb_expect *expect, const char **why)
+{
+	if (msg->seq > expect->sent_seq) {
+		*why = "an answer to what was never sent";
+		return -EPROTO;
+	}
+	return 0;
+}
+
 int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,
 		   const char **why)
 {
@@ -393,6 +426,8 @@ int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,
 	}
 	if (!rule->seq)
 		return 0;
+	if (rule->answers)
+		return pb_admit_answer(msg, expect, why);
 	return rule->acks ? pb_admit_ack(msg, expect, why) :
 			    pb_admit_seq(msg, expect, why);
 }

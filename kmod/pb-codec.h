@@ -142,7 +142,8 @@ void pb_codec_pack(const struct pb_msg *msg, struct pb_wire_hdr *hdr);
  *
  * Only a hello and a bye may have view number 0, only a bye PB_NO_MEMBER as
  * sender.  A bye needs a reason of enum pb_bye other than PB_BYE_NONE.  The
- * last number that an ack names does not wrap.
+ * last number that an ack names does not wrap.  A data has the payload that its
+ * count says, or the status of a failure (1 to 4095) and none.
  *
  * Return: 0, -EBADMSG (not a message of ours or damaged), -EPROTO (a field
  * has a value that its type forbids), -ERANGE (a range that is empty, outside
@@ -172,7 +173,7 @@ u32 pb_check_pieces(u32 count, u32 piece);
  *
  * Return: 0, -ESTALE (another view), -EPERM (not the neighbour, or not the
  * direction that this type travels), -EALREADY (a sequence number again),
- * -EPROTO (a gap in the sequence, an ack for what was never sent, anything
+ * -EPROTO (a gap in the sequence, an ack or answer for what was never sent, anything
  * but a hello first, a second hello).
  */
 int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,

@@ -94,6 +94,8 @@ static int take_header(struct pb_conn *conn)
 	if (!conn->cfg.upstream && msg->type == PB_WIRE_ACK)
 		conn->expect.sent_seq =
 			pb_conn_sent(conn, msg->seq + msg->count - 1);
+	else if (!conn->cfg.upstream && msg->type == PB_WIRE_DATA)
+		conn->expect.sent_seq = pb_conn_sent(conn, msg->seq);
 	ret = pb_codec_admit(msg, &conn->expect, &why);
 	if (ret)
 		return refuse(conn, PB_BYE_PROTOCOL, why);

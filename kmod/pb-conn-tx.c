@@ -134,7 +134,9 @@ static bool gather(struct pb_conn *conn)
 	if (carried && !item->bio)
 		note_end(conn, bytes);
 	while (!item->bio && nr_hdrs < PB_TX_HDRS && nr + 2 < PB_TX_BVECS &&
-	       bytes < TX_BATCH_BYTES && next_item(conn, item)) {
+	       bytes < TX_BATCH_BYTES && !conn->tx_hold &&
+	       next_item(conn, item)) {
+		conn->tx_hold = item->hold;
 		bytes += gather_header(conn, &nr, &nr_hdrs);
 		bytes += gather_payload(conn, &nr);
 		if (!item->bio)
@@ -186,6 +188,22 @@ static int send_some(struct pb_conn *conn)
 	return ret;
 }
 
+static bool unfinished(struct pb_conn *conn)
+{
+	lockdep_assert_held(&conn->tx_mutex);
+	return iov_iter_count(&conn->tx_iter) || conn->tx_item.bio;
+}
+
+void pb_conn_release(struct pb_conn *conn)
+{
+	void *hold = conn->tx_hold;
+
+	lockdep_assert_held(&conn->tx_mutex);
+	conn->tx_hold = NULL;
+	if (hold)
+		conn->cfg.ops->release(conn, hold);
+}
+
 /*
  * Sends until there is nothing left (0), no room (-EAGAIN), enough for one
  * context (-EINTR: the worker goes on), or an error.
@@ -199,6 +217,8 @@ static int tx_run(struct pb_conn *conn)
 	while (budget--) {
 		if (READ_ONCE(conn->state) == PB_LINK_CLOSING)
 			return 0;
+		if (unlikely(conn->tx_hold) && !unfinished(conn))
+			pb_conn_release(conn);
 		if (!iov_iter_count(&conn->tx_iter) && !gather(conn))
 			return 0;
 		ret = send_some(conn);
@@ -211,12 +231,6 @@ static int tx_run(struct pb_conn *conn)
 			return ret;
 	}
 	return -EINTR;
-}
-
-static bool unfinished(struct pb_conn *conn)
-{
-	lockdep_assert_held(&conn->tx_mutex);
-	return iov_iter_count(&conn->tx_iter) || conn->tx_item.bio;
 }
 
 /*

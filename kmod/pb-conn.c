@@ -275,6 +275,7 @@ void pb_conn_close(struct pb_conn *conn)
 	cancel_work_sync(&conn->tx_work);
 	cancel_delayed_work_sync(&conn->watch_work);
 	mutex_lock(&conn->tx_mutex);
+	pb_conn_release(conn);
 	sk_clear_memalloc(conn->sock->sk);
 	sockfd_put(conn->sock);
 	conn->sock = NULL;

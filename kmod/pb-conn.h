@@ -37,11 +37,14 @@ struct pb_conn;
  * @msg: the header; view, from, stamp and echo are filled in by the connection
  * @bio: payload, or NULL
  * @iter: what of @bio
+ * @hold: if not NULL, given back by ops->release() when the payload is not
+ *	looked at any more
  */
 struct pb_tx_item {
 	struct pb_msg		msg;
 	struct bio		*bio;
 	struct bvec_iter	iter;
+	void			*hold;
 };
 
 /**
@@ -55,12 +58,13 @@ struct pb_tx_item {
  *	of @data_len bytes.  -EAGAIN: no memory now, pb_conn_unpause() comes
  *	later and the message is offered again.  Other errors end the connection.
  * @received: the payload is complete
+ * @release: the socket has taken a payload that was to be held, or never will
  * @tell: what a keepalive tells the peer: a sequence number, or 0
  * @told: what one has told
  * @down: the connection has begun to close; queue the teardown, do not sleep
  *
  * All in process context, from this connection's own works, but for @next,
- * @has_next and @tell, which also run in the context of a bio, and @down, which
+ * @has_next, @release and @tell, which also run in the context of a bio, and @down, which
  * may.
  */
 struct pb_conn_ops {
@@ -71,6 +75,7 @@ struct pb_conn_ops {
 	bool (*has_next)(struct pb_conn *conn);
 	int (*receive)(struct pb_conn *conn, const struct pb_msg *msg);
 	int (*received)(struct pb_conn *conn, const struct pb_msg *msg);
+	void (*release)(struct pb_conn *conn, void *hold);
 	u64 (*tell)(struct pb_conn *conn);
 	void (*told)(struct pb_conn *conn, u64 seq);
 	void (*down)(struct pb_conn *conn);
@@ -138,6 +143,7 @@ struct pb_conn_config {
  * @reason: the same in words
  * @tx_mutex: held by whoever sends; guards the tx_* fields
  * @tx_item: message whose payload is not yet gathered whole
+ * @tx_hold: of the message gathered last
  * @tx_iter: what is left of the gathered bytes
  * @tx_hdrs: headers of the gathered messages
  * @tx_bvecs: segments of the gathered messages
@@ -176,6 +182,7 @@ struct pb_conn {
 
 	struct mutex			tx_mutex;
 	struct pb_tx_item		tx_item;
+	void				*tx_hold;
 	struct iov_iter			tx_iter;
 	struct pb_wire_hdr		*tx_hdrs;
 	struct bio_vec			*tx_bvecs;
@@ -313,5 +320,6 @@ bool pb_conn_set_up(struct pb_conn *conn);
 void pb_conn_tx_work(struct work_struct *work);
 void pb_conn_rx_work(struct work_struct *work);
 void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);
+void pb_conn_release(struct pb_conn *conn);
 
 #endif /* PB_CONN_H */

@@ -109,27 +109,12 @@ int pb_device_store(struct pb_device *pb, struct pb_super *super)
 	return -EIO;
 }
 
-/* The upstream source found that the disk fails; any context. */
-static void on_apply_fault(struct pb_apply *apply, int error)
-{
-	struct pb_device *pb = container_of(apply, struct pb_device, apply);
-
-	WRITE_ONCE(pb->disk_failed, true);
-	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
-	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,
-		      NULL, -error, "the data device failed a write");
-	queue_work(pb->ctl_wq, &pb->link_work);
-}
-
 /* Its own data is not needed for it, so nothing else follows. */
 static void on_apply_unreadable(struct pb_apply *apply, u64 sector, int error)
 {
 	struct pb_device *pb = container_of(apply, struct pb_device, apply);
 
-	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
-	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,
-		      NULL, -error, "the data device failed a read at sector %llu",
-		      sector);
+	pb_fault_compare(pb, sector, errno_to_blk_status(error));
 }
 
 static int check_format(const struct pb_params *params, u32 *block_size,
@@ -277,7 +262,7 @@ static void free_queues(struct pb_device *pb)
 {
 	struct workqueue_struct *queues[] = {
 		pb->ctl_wq, pb->wq, pb->io_wq, pb->zero_wq, pb->log_wq,
-		pb->sync_wq,
+		pb->sync_wq, pb->mend_wq,
 	};
 	int i;
 
@@ -302,11 +287,12 @@ static bool alloc_queues(struct pb_device *pb, u32 major, u32 minor)
 	pb->sync_wq = alloc_workqueue("pb-%u:%u-sync",
 				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0, major,
 				      minor);
+	pb->mend_wq = alloc_workqueue("pb-%u:%u-mend", flags, 1, major, minor);
 	pb->log_wq = alloc_workqueue("pb-%u:%u-log", flags, 1, major, minor);
 	pb->ctl_wq = alloc_workqueue("pb-%u:%u-ctl", WQ_MEM_RECLAIM, 1, major,
 				     minor);
 	return pb->wq && pb->io_wq && pb->zero_wq &&
-	       pb->log_wq && pb->sync_wq && pb->ctl_wq;
+	       pb->mend_wq && pb->log_wq && pb->sync_wq && pb->ctl_wq;
 }
 
 static void free_device(struct kref *ref)
@@ -316,6 +302,7 @@ static void free_device(struct kref *ref)
 	free_queues(pb);
 	pb_durable_exit(pb);
 	pb_verify_exit(&pb->verify);
+	pb_mend_exit(&pb->mend);
 	pb_apply_exit(&pb->apply);
 	pb_meta_exit(&pb->meta);
 	free_percpu(pb->stats);
@@ -374,10 +361,12 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 	pb->apply.bdev = pb->data;
 	pb->apply.stats = pb->stats;
 	pb->apply.wq = pb->zero_wq;
-	pb->apply.on_fault = on_apply_fault;
+	pb->apply.on_fault = pb_fault_applied;
 	pb->apply.on_unreadable = on_apply_unreadable;
 	pb->apply.on_word = pb_resync_word;
 	ret = pb_apply_init(&pb->apply);
+	if (!ret)
+		ret = pb_fault_init(pb);
 	if (ret)
 		return fail(error, ret, "out of memory");
 	return pb_durable_init(pb, error);
@@ -518,6 +507,7 @@ static void mark_clean(struct pb_device *pb)
 	lockdep_assert_held(&pb->ctl_mutex);
 	if (!(super.flags & PB_DISK_ACTIVE) || pb->role == PB_ROLE_FAILED ||
 	    pb->role == PB_ROLE_UNCONFIRMED || pb->disk_failed ||
+	    pb->disk_errors || pb->path.disk != PB_OWN_WELL ||
 	    pb->path.diverged || pb->path.unsettled)
 		return;
 	if (blkdev_issue_flush(pb->data))
@@ -542,6 +532,7 @@ static void take_down(struct pb_device *pb)
 	cancel_work_sync(&pb->sync_work);
 	cancel_work_sync(&pb->verify_work);
 	cancel_work_sync(&pb->word_work);
+	pb_fault_stop(pb);
 	flush_workqueue(pb->zero_wq);
 	flush_workqueue(pb->io_wq);
 	pb_event_emit(&pb->source, PB_EVENT_REMOVED, pb->super.view.number,
@@ -631,8 +622,12 @@ static u32 status_flags(struct pb_device *pb)
 		flags |= PB_STATUS_CRASHED;
 	if (READ_ONCE(pb->path.diverged))
 		flags |= PB_STATUS_DIVERGED;
-	if (READ_ONCE(pb->disk_failed))
+	if (READ_ONCE(pb->disk_failed) || READ_ONCE(pb->path.disk))
 		flags |= PB_STATUS_DISK_FAILED;
+	if (READ_ONCE(pb->path.disk) == PB_OWN_DEAD)
+		flags |= PB_STATUS_THROUGH_BACKUP;
+	if (READ_ONCE(pb->disk_errors))
+		flags |= PB_STATUS_DISK_ERRORS;
 	if (pb->super.forced_view)
 		flags |= PB_STATUS_FORCED;
 	if (pb->role == PB_ROLE_FAILED)

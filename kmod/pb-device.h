@@ -19,6 +19,7 @@
 #include "pb-durable.h"
 #include "pb-event.h"
 #include "pb-log.h"
+#include "pb-mend.h"
 #include "pb-meta.h"
 #include "pb-path.h"
 #include "pb-peers.h"
@@ -61,6 +62,22 @@ struct pb_side {
 };
 
 /**
+ * struct pb_faults - the data device's failures
+ * @lock: guards @until and @untold; any context
+ * @until: jiffies: failures before this are told together
+ * @untold: how many
+ * @tell_work: tells of those
+ * @work: what of a failing disk needs the device's ctl_mutex
+ */
+struct pb_faults {
+	spinlock_t		lock;
+	unsigned long		until;
+	u64			untold;
+	struct delayed_work	tell_work;
+	struct work_struct	work;
+};
+
+/**
  * struct pb_device - a replica
  * @node: on the list of devices; guarded by devices_lock
  * @targets: tables that use it; guarded by devices_lock
@@ -83,7 +100,10 @@ struct pb_side {
  * @role: enum pb_role; changed by set_role() under @ctl_mutex, read anywhere
  * @index: own place in the view; changes only without connections
  * @crashed: see struct pb_self; guarded by @ctl_mutex
- * @disk_failed: the data device failed a write; any context
+ * @disk_failed: the data device failed a write that no other member vouches
+ *	for here: this set-up takes none from a predecessor; any context
+ * @disk_errors: it failed a write, and whoever asked for it was told; any context
+ * @faults: its failures
  * @log: its activity log
  * @peers: the dirty maps of those who are not synced
  * @doubt_all: the log was damaged: any block may be another than the others';
@@ -96,6 +116,7 @@ struct pb_side {
  * @flush_busy: bit 0: it is under way
  * @path: the path of its writes
  * @apply: the path's upstream source
+ * @mend: reads what this disk cannot from the successor
  * @sync: the state transfer to the successor
  * @sync_work: what of it needs @ctl_mutex
  * @verify: the verification of the successor
@@ -114,6 +135,7 @@ struct pb_side {
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
  * @log_wq: writes the log's records
+ * @mend_wq: begins fetches, and so may wait for memory that others hold
  * @sync_wq: reads and sends chunks of a state transfer
  * @ctl_wq: @link_work, which waits for @ctl_mutex and so for all of these
  * @stats: its counters
@@ -139,6 +161,8 @@ struct pb_device {
 	u8			index;
 	bool			crashed;
 	bool			disk_failed;
+	bool			disk_errors;
+	struct pb_faults	faults;
 
 	struct pb_log		log;
 	struct pb_peers		peers;
@@ -151,6 +175,7 @@ struct pb_device {
 	unsigned long		flush_busy;
 	struct pb_path		path;
 	struct pb_apply		apply;
+	struct pb_mend		mend;
 	struct pb_sync		sync;
 	struct work_struct	sync_work;
 	struct pb_verify	verify;
@@ -167,6 +192,7 @@ struct pb_device {
 	struct workqueue_struct	*io_wq;
 	struct workqueue_struct	*zero_wq;
 	struct workqueue_struct	*log_wq;
+	struct workqueue_struct	*mend_wq;
 	struct workqueue_struct	*sync_wq;
 	struct workqueue_struct	*ctl_wq;
 	struct pb_stats __percpu *stats;
@@ -424,6 +450,99 @@ int pb_check_verify(struct pb_device *pb, const struct pb_ioc_verify *arg,
  * @pb: the device, ctl_mutex held, without a connection to the successor
  */
 void pb_check_end(struct pb_device *pb);
+
+/* pb-fault.c: failures of the data device */
+
+/**
+ * pb_fault_init() - none yet
+ * @pb: the device, with its queues and its data device
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pb_fault_init(struct pb_device *pb);
+
+/**
+ * pb_fault_stop() - nothing of this file runs any more
+ * @pb: the device; nothing is under way
+ */
+void pb_fault_stop(struct pb_device *pb);
+
+/**
+ * pb_fault_kick() - look again whether a failing disk is to be written off
+ * @pb: the device
+ *
+ * Context: any.
+ */
+void pb_fault_kick(struct pb_device *pb);
+
+/**
+ * pb_fault_leg() - the local leg of a write or flush has failed
+ * @pb: the device
+ * @req: the request
+ * @status: what the disk said; changed if it does not count
+ *
+ * Context: any.
+ * Return: see pb_path_local_failed().
+ */
+bool pb_fault_leg(struct pb_device *pb, struct pb_req *req,
+		  blk_status_t *status);
+
+/**
+ * pb_fault_read() - say what became of a read that this disk failed
+ * @pb: the device
+ * @req: the read
+ * @read: how it was served, or not
+ * @status: what it ends with
+ *
+ * Context: any.
+ */
+void pb_fault_read(struct pb_device *pb, const struct pb_req *req,
+		   const struct pb_mend_read *read, blk_status_t status);
+
+/**
+ * pb_fault_applied() - a request of the predecessor has failed
+ * @apply: the source it came through
+ * @req: the request
+ * @status: what it ended with
+ *
+ * Context: any.
+ */
+void pb_fault_applied(struct pb_apply *apply, const struct pb_req *req,
+		      blk_status_t status);
+
+/**
+ * pb_fault_backup() - what the predecessor relies on was not done
+ * @pb: the device
+ * @op: what, for a person
+ * @sector: where
+ * @status: what the disk said
+ *
+ * The connection upstream is closed, and none is taken in this set-up.
+ *
+ * Context: any.
+ */
+void pb_fault_backup(struct pb_device *pb, const char *op, u64 sector,
+		     blk_status_t status);
+
+/**
+ * pb_fault_chunk() - a state transfer cannot read this disk
+ * @sync: the transfer
+ * @sector: where
+ * @status: what the disk said
+ * @first: there was nothing that it could not read until now
+ */
+void pb_fault_chunk(struct pb_sync *sync, u64 sector, blk_status_t status,
+		    bool first);
+
+/**
+ * pb_fault_compare() - what the predecessor wants compared cannot be read
+ * @pb: the device
+ * @sector: where
+ * @status: what the disk said
+ *
+ * Context: any.
+ */
+void pb_fault_compare(struct pb_device *pb, u64 sector, blk_status_t status);
 
 /* pb-role.c: views */
 

@@ -38,21 +38,35 @@ static int log_evict(struct pb_log *log, const u32 *extents, unsigned int nr)
 	return ret;
 }
 
+static void end_local(struct pb_log *log, struct pb_req *req,
+		      blk_status_t status)
+{
+	if (pb_path_local_done(&of_log(log)->path, req, status))
+		req->source->complete(req, req->status);
+}
+
 static void log_begin(struct pb_log *log, struct pb_log_wait *wait)
 {
 	struct pb_req *req = container_of(wait, struct pb_req, log);
 
 	pb_crash_point(PB_CRASH_WRITE_LOGGED);
-	req->source->submit(req);
+	/* Who waited while the disk died has nothing to write here. */
+	if (READ_ONCE(of_log(log)->path.disk) == PB_OWN_DEAD)
+		end_local(log, req, BLK_STS_OK);
+	else
+		req->source->submit(req);
 }
 
 static void log_fail(struct pb_log *log, struct pb_log_wait *wait)
 {
 	struct pb_req *req = container_of(wait, struct pb_req, log);
-	blk_status_t status = log->failed ? BLK_STS_IOERR : BLK_STS_AGAIN;
+	blk_status_t status = BLK_STS_AGAIN;
 
-	if (pb_path_local_done(&of_log(log)->path, req, status))
-		req->source->complete(req, req->status);
+	if (READ_ONCE(of_log(log)->path.disk) == PB_OWN_DEAD)
+		status = BLK_STS_OK;
+	else if (log->failed)
+		status = BLK_STS_IOERR;
+	end_local(log, req, status);
 }
 
 /* Under the path's lock, so the flush itself begins in a work. */
@@ -83,13 +97,13 @@ static const struct pb_log_ops log_ops = {
 static void flush_done(struct bio *bio)
 {
 	struct pb_device *pb = bio->bi_private;
+	blk_status_t status = bio->bi_status;
 	struct pb_req *req = &pb->flush_req;
 
 	bio_uninit(bio);
-	if (bio->bi_status)
-		pb->apply.on_fault(&pb->apply,
-				   blk_status_to_errno(bio->bi_status));
-	if (pb_path_local_done(&pb->path, req, bio->bi_status))
+	if (status && pb_fault_leg(pb, req, &status))
+		return;
+	if (pb_path_local_done(&pb->path, req, status))
 		req->source->complete(req, req->status);
 }
 

@@ -249,6 +249,18 @@ static bool op_has_next(struct pb_conn *conn)
 				pb_path_has_next(&side->pb->path);
 }
 
+static int take_data(struct pb_device *pb, struct pb_conn *conn,
+		     const struct pb_msg *msg)
+{
+	struct bio *bio;
+	int ret = pb_path_data(&pb->path, msg, &bio);
+
+	if (bio)
+		iov_iter_bvec(&conn->rx_iter, ITER_DEST, bio->bi_io_vec,
+			      bio->bi_vcnt, msg->data_len);
+	return ret;
+}
+
 static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 {
 	struct pb_side *side = side_of(conn);
@@ -263,6 +275,8 @@ static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 		return pb_resync_marked(pb, msg);
 	if (msg->type == PB_WIRE_DIFFERS)
 		return pb_path_differs(&pb->path, msg->sector, msg->count);
+	if (msg->type == PB_WIRE_DATA)
+		return take_data(pb, conn, msg);
 	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
 	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
 	return pb_path_acked(&pb->path, msg->seq, msg->count);
@@ -270,8 +284,18 @@ static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 
 static int op_received(struct pb_conn *conn, const struct pb_msg *msg)
 {
-	pb_apply_received(&side_of(conn)->pb->apply);
+	struct pb_side *side = side_of(conn);
+
+	if (side->upstream)
+		pb_apply_received(&side->pb->apply);
+	else
+		pb_path_data_done(&side->pb->path);
 	return 0;
+}
+
+static void op_release(struct pb_conn *conn, void *hold)
+{
+	pb_apply_answered(&side_of(conn)->pb->apply, hold);
 }
 
 static u64 op_tell(struct pb_conn *conn)
@@ -308,6 +332,7 @@ static const struct pb_conn_ops conn_ops = {
 	.has_next	= op_has_next,
 	.receive	= op_receive,
 	.received	= op_received,
+	.release	= op_release,
 	.tell		= op_tell,
 	.told		= op_told,
 	.down		= op_down,
@@ -348,6 +373,9 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 			pb_apply_word_done(&pb->apply, false);
 	} else {
 		pb_path_link_down(&pb->path);
+		if (conn->bye == PB_BYE_DISK_FAILED && !conn->bye_ours &&
+		    READ_ONCE(pb->path.disk) == PB_OWN_DEAD)
+			pb_path_no_copy(&pb->path);
 		pb_resync_link_down(pb);
 	}
 	strscpy(side->reason, conn->reason, sizeof(side->reason));

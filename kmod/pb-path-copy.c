@@ -91,6 +91,50 @@ int pb_path_differs(struct pb_path *path, u64 sector, u32 count)
 	return ret;
 }
 
+static void mark_lost(void *arg, u64 sector, u64 count)
+{
+	struct pb_path *path = arg;
+
+	pb_peers_mark(path->peers, path->lost, sector, count);
+}
+
+/* Everything here that a peer may lack or have otherwise. */
+static void visit_doubtful(struct pb_path *path,
+			   void (*fn)(void *arg, u64 sector, u64 count),
+			   void *arg)
+{
+	struct rb_node *node;
+	struct pb_req *req;
+
+	lockdep_assert_held(&path->lock);
+	for (node = rb_first_cached(&path->tree); node; node = rb_next(node)) {
+		req = rb_entry(node, struct pb_req, rb);
+		if (pb_path_is_change(req))
+			fn(arg, req->sector, req->count);
+	}
+	pb_log_visit_unflushed(path->log, fn, arg);
+}
+
+void pb_path_visit_doubtful(struct pb_path *path,
+			    void (*fn)(void *arg, u64 sector, u64 count),
+			    void *arg)
+{
+	spin_lock_irq(&path->lock);
+	visit_doubtful(path, fn, arg);
+	spin_unlock_irq(&path->lock);
+}
+
+/*
+ * Peers that may lack what is under way, and have lost what they did not
+ * flush.
+ */
+void pb_path_mark_doubtful(struct pb_path *path, unsigned long slots)
+{
+	lockdep_assert_held(&path->lock);
+	path->lost = slots;
+	visit_doubtful(path, mark_lost, path);
+}
+
 bool pb_path_copy_begin(struct pb_path *path, u32 slot)
 {
 	bool up;

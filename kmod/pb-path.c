@@ -36,8 +36,14 @@ static bool is_word(const struct pb_req *req)
 	return pb_wire_is_word(req->type);
 }
 
+/* Neither of the application nor about its data on this disk. */
+static bool is_special(const struct pb_req *req)
+{
+	return is_word(req) || pb_path_is_fetch(req);
+}
+
 /* Changes this disk. */
-static bool is_change(const struct pb_req *req)
+bool pb_path_is_change(const struct pb_req *req)
 {
 	return !req->copy && (req->type == PB_WIRE_WRITE ||
 			      req->type == PB_WIRE_ZEROES);
@@ -73,7 +79,7 @@ static void park(struct pb_path *path, struct pb_req *req,
 	pb_stat_inc(path->stats, counter);
 }
 
-static void retry_list(struct pb_path *path, struct list_head *list)
+void pb_path_retry(struct pb_path *path, struct list_head *list)
 {
 	lockdep_assert_held(&path->lock);
 	if (list_empty(list))
@@ -96,8 +102,8 @@ static struct pb_req *unpark_first(struct pb_path *path, struct list_head *list)
 	return req;
 }
 
-static enum pb_start hold(struct pb_path *path, struct pb_req *req,
-			  blk_status_t *status)
+enum pb_start pb_path_hold(struct pb_path *path, struct pb_req *req,
+			   blk_status_t *status)
 {
 	lockdep_assert_held(&path->lock);
 	if (path->requeue && req->source->guarded) {
@@ -119,10 +125,14 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 			return PB_REFUSED;
 		}
 		if (path->frozen)
-			return hold(path, req, status);
+			return pb_path_hold(path, req, status);
 	}
+	if (pb_path_is_fetch(req))
+		return pb_path_admit_fetch(path, req, status);
 	if (req->copy || is_word(req)) {
-		if (pb_path_may_copy(path, req))
+		/* A dead disk is not compared either. */
+		if (pb_path_may_copy(path, req) &&
+		    (!req->copy || path->disk != PB_OWN_DEAD))
 			return PB_STARTED;
 		*status = BLK_STS_TRANSPORT;
 		return PB_REFUSED;
@@ -135,7 +145,7 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 		*status = BLK_STS_TRANSPORT;
 		return PB_REFUSED;
 	}
-	return path->up ? PB_STARTED : hold(path, req, status);
+	return path->up ? PB_STARTED : pb_path_hold(path, req, status);
 }
 
 static bool overlap(const struct pb_req *a, const struct pb_req *b)
@@ -153,7 +163,7 @@ static struct pb_req *chunk_before(struct pb_path *path,
 	struct pb_req *chunk;
 
 	lockdep_assert_held(&path->lock);
-	if (!is_change(req))
+	if (!pb_path_is_change(req))
 		return NULL;
 	list_for_each_entry(chunk, &path->wanted, send)
 		if (overlap(chunk, req))
@@ -188,7 +198,7 @@ void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk)
 {
 	lockdep_assert_held(&path->lock);
 	list_del_init(&chunk->send);
-	retry_list(path, &chunk->waiters);
+	pb_path_retry(path, &chunk->waiters);
 }
 
 /* Has the next member to do it too? */
@@ -200,7 +210,7 @@ static bool goes_down(struct pb_path *path, const struct pb_req *req)
 	/* A chunk does when it has been read. */
 	if (req->copy || req->type == PB_WIRE_CHECK)
 		return false;
-	if (path->needs_ack || is_word(req))
+	if (path->needs_ack || is_special(req))
 		return true;
 	if (!path->copying)
 		return false;
@@ -225,21 +235,28 @@ static void track(struct pb_path *path, const struct pb_req *req)
 	unsigned long slots = ~0UL;
 
 	lockdep_assert_held(&path->lock);
-	if (!path->serving || !is_change(req))
+	if (!path->serving || !pb_path_is_change(req))
 		return;
 	if (path->copying || path->needs_ack)
 		slots &= ~BIT(path->successor);
 	pb_peers_mark(path->peers, slots, req->sector, req->count);
 }
 
-/* Has it to wait for the activity log?  A flush takes its stamp instead. */
+/*
+ * Has it to wait for the activity log?  A flush takes its stamp instead.  A
+ * repair changes nothing that the next member has otherwise.
+ */
 static enum pb_start enter_log(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
+	if (req->copy)
+		return PB_STARTED;
+	if (!(req->legs & PB_LEG_LOCAL) || pb_path_is_fetch(req))
+		return PB_LOGGING;
 	if (req->type == PB_WIRE_FLUSH && !req->stamp)
 		req->stamp = path->serving ? pb_log_flush_begin(path->log) :
 					     PB_LOG_NOTHING;
-	if (!is_change(req))
+	if (!pb_path_is_change(req))
 		return PB_STARTED;
 	req->log.sector = req->sector;
 	req->log.count = req->count;
@@ -249,7 +266,7 @@ static enum pb_start enter_log(struct pb_path *path, struct pb_req *req)
 static void leave_log(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
-	if (is_change(req))
+	if (pb_path_is_change(req))
 		pb_log_end(path->log, &req->log,
 			   req->stamp ? req->stamp : path->log->stamp);
 	else if (req->type != PB_WIRE_FLUSH)
@@ -265,8 +282,9 @@ static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
 	if (is_read(req))
-		return PB_STARTED;
-	req->legs = is_word(req) ? 0 : PB_LEG_LOCAL;
+		return path->disk == PB_OWN_DEAD ? PB_FETCH : PB_STARTED;
+	req->legs = is_word(req) || path->disk == PB_OWN_DEAD ?
+		    0 : PB_LEG_LOCAL;
 	path->nr_active++;
 	if (req->count) {
 		req_tree_insert(req, &path->tree);
@@ -359,6 +377,8 @@ static void retry_work(struct work_struct *work)
 			req->source->submit(req);
 		else if (res == PB_REFUSED)
 			req->source->complete(req, status);
+		else if (res == PB_FETCH)
+			req->source->fetch(req);
 		pb_path_kick(conn);
 		cond_resched();
 	}
@@ -376,6 +396,7 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	INIT_LIST_HEAD(&path->unacked);
 	INIT_LIST_HEAD(&path->order);
 	INIT_LIST_HEAD(&path->wanted);
+	INIT_LIST_HEAD(&path->failed);
 	INIT_WORK(&path->work, retry_work);
 	init_waitqueue_head(&path->idle_wait);
 	path->next_seq = 1;
@@ -408,7 +429,7 @@ static void leave(struct pb_path *path, struct pb_req *req)
 	path->nr_active--;
 	if (!path->nr_active)
 		wake_up_all(&path->idle_wait);
-	retry_list(path, &req->waiters);
+	pb_path_retry(path, &req->waiters);
 }
 
 static void between_legs(const struct pb_req *req)
@@ -473,14 +494,18 @@ blk_status_t pb_path_write_zeroes(struct block_device *bdev,
  * Ends the downstream leg of a request; if that was the last leg it goes to
  * @done, where node is free to use again.
  */
-static void net_done(struct pb_path *path, struct pb_req *req,
-		     blk_status_t status, struct list_head *done)
+void pb_path_net_done(struct pb_path *path, struct pb_req *req,
+		      blk_status_t status, struct list_head *done)
 {
 	lockdep_assert_held(&path->lock);
 	list_del_init(&req->node);
 	list_del_init(&req->send);
+	if (status)
+		pb_path_drop_local(path, req);
 	if (pb_path_leg_done(path, req, PB_LEG_NET, status))
 		list_add_tail(&req->node, done);
+	else if (req->failed)
+		path->on_disk(path);
 }
 
 /*
@@ -497,7 +522,8 @@ static u64 outstanding(struct pb_path *path, u64 first, u64 last)
 	list_for_each_entry(req, &path->unacked, node) {
 		if (req->seq > last)
 			break;
-		if (req->seq >= first && req->seq > path->resume_seq)
+		if (req->seq >= first && req->seq > path->resume_seq &&
+		    !pb_path_is_fetch(req))
 			found++;
 	}
 	return found;
@@ -524,7 +550,7 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 		if (req->seq < first)
 			continue;
 		trace_hop(path, req, trace_pb_ack_receive);
-		net_done(path, req, BLK_STS_OK, &done);
+		pb_path_net_done(path, req, BLK_STS_OK, &done);
 	}
 	spin_unlock_irq(&path->lock);
 	pb_path_complete(path, &done);
@@ -645,6 +671,7 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
 	path->first_unacked = 0;
 	path->next_seq = resume + 1;
 	INIT_LIST_HEAD(&path->sendq);
+	pb_path_refetch(path, resume);
 	list_for_each_entry(req, &path->order, order)
 		if (!(req->legs & PB_LEG_NET) && req->seq > resume)
 			take_number(path, req);
@@ -657,7 +684,7 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
 	}
 	path->conn = pb_conn_get(conn);
 	path->up = true;
-	retry_list(path, &path->held);
+	pb_path_retry(path, &path->held);
 	pb_log_kick(path->log);
 	spin_unlock_irq(&path->lock);
 	pb_stat_add(path->stats, PB_CNT_RESENT, resent);
@@ -670,8 +697,8 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
  * an error (diverged) the two must not go on as equals in this view; after a
  * requeue (unsettled) the same data is written again, unless dm drops it.
  */
-static void give_up(struct pb_path *path, blk_status_t status,
-		    struct list_head *done)
+void pb_path_give_up(struct pb_path *path, blk_status_t status,
+		     struct list_head *done)
 {
 	struct pb_req *req, *next;
 	bool changes = false;
@@ -684,60 +711,16 @@ static void give_up(struct pb_path *path, blk_status_t status,
 	/* Those whose local leg has not begun need not wait for a slot. */
 	pb_log_reject(path->log);
 	list_for_each_entry(req, &path->unacked, node)
-		changes |= is_change(req);
+		changes |= pb_path_is_change(req);
 	if (changes && status == BLK_STS_DM_REQUEUE)
 		path->unsettled = true;
 	else if (changes)
 		path->diverged = true;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
 		pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
-		net_done(path, req, status, done);
+		pb_path_net_done(path, req, status, done);
 	}
 	path->first_unacked = lowest;
-}
-
-static void mark_lost(void *arg, u64 sector, u64 count)
-{
-	struct pb_path *path = arg;
-
-	pb_peers_mark(path->peers, path->lost, sector, count);
-}
-
-/* Everything here that a peer may lack or have otherwise. */
-static void visit_doubtful(struct pb_path *path,
-			   void (*fn)(void *arg, u64 sector, u64 count),
-			   void *arg)
-{
-	struct rb_node *node;
-	struct pb_req *req;
-
-	lockdep_assert_held(&path->lock);
-	for (node = rb_first_cached(&path->tree); node; node = rb_next(node)) {
-		req = rb_entry(node, struct pb_req, rb);
-		if (is_change(req))
-			fn(arg, req->sector, req->count);
-	}
-	pb_log_visit_unflushed(path->log, fn, arg);
-}
-
-void pb_path_visit_doubtful(struct pb_path *path,
-			    void (*fn)(void *arg, u64 sector, u64 count),
-			    void *arg)
-{
-	spin_lock_irq(&path->lock);
-	visit_doubtful(path, fn, arg);
-	spin_unlock_irq(&path->lock);
-}
-
-/*
- * Peers that may lack what is under way, and have lost what they did not
- * flush.
- */
-static void mark_doubtful(struct pb_path *path, unsigned long slots)
-{
-	lockdep_assert_held(&path->lock);
-	path->lost = slots;
-	visit_doubtful(path, mark_lost, path);
 }
 
 /* Chunks break off, and what no write has to wait for. */
@@ -748,14 +731,14 @@ static void stop_copying(struct pb_path *path, struct list_head *done)
 
 	lockdep_assert_held(&path->lock);
 	if (path->copying)
-		mark_doubtful(path, BIT(path->successor));
+		pb_path_mark_doubtful(path, BIT(path->successor));
 	path->copying = false;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
 		if (path->needs_ack && !req->copy)
 			continue;
 		/* The next member may have got it. */
 		path->first_unacked = lowest;
-		net_done(path, req, req->copy || is_word(req) ?
+		pb_path_net_done(path, req, req->copy || is_special(req) ?
 			 BLK_STS_TRANSPORT : BLK_STS_OK, done);
 	}
 }
@@ -766,16 +749,18 @@ static void release_unsendable(struct pb_path *path, struct list_head *done)
 	lockdep_assert_held(&path->lock);
 	if (!path->up)
 		stop_copying(path, done);
+	if (path->disk == PB_OWN_FAILING)
+		path->on_disk(path);
 	if (path->up || path->frozen)
 		return;
 	if (path->requeue)
-		give_up(path, BLK_STS_DM_REQUEUE, done);
+		pb_path_give_up(path, BLK_STS_DM_REQUEUE, done);
 	else if (path->policy == PB_POLICY_ERROR && path->needs_ack)
-		give_up(path, BLK_STS_TRANSPORT, done);
+		pb_path_give_up(path, BLK_STS_TRANSPORT, done);
 	else
 		return;
 	/* The worker looks at each again, and admit_view() turns it away. */
-	retry_list(path, &path->held);
+	pb_path_retry(path, &path->held);
 }
 
 /* Drops the lock. */
@@ -801,6 +786,7 @@ void pb_path_link_down(struct pb_path *path)
 	path->up = false;
 	list_for_each_entry_safe(req, next, &path->sendq, send)
 		list_del_init(&req->send);
+	pb_path_stop_receiving(path);
 	release_unlock(path);
 	pb_conn_put(conn);
 }
@@ -840,7 +826,7 @@ void pb_path_thaw(struct pb_path *path)
 {
 	spin_lock_irq(&path->lock);
 	path->frozen = false;
-	retry_list(path, &path->held);
+	pb_path_retry(path, &path->held);
 	release_unlock(path);
 }
 
@@ -872,7 +858,7 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	incomplete = incomplete_maps(path);
 	if (serving) {
 		pb_log_accept(path->log);
-		mark_doubtful(path, incomplete);
+		pb_path_mark_doubtful(path, incomplete);
 	} else if (path->serving && !equal) {
 		pb_log_depose(path->log);
 	}
@@ -890,14 +876,16 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 		path->unsettled = false;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
 		if (!serving || req->copy || is_word(req))
-			net_done(path, req, BLK_STS_RESV_CONFLICT, &done);
+			pb_path_net_done(path, req, BLK_STS_RESV_CONFLICT, &done);
 		else if (!needs_ack)
-			net_done(path, req, BLK_STS_OK, &done);
+			pb_path_net_done(path, req, pb_path_is_fetch(req) ?
+					 BLK_STS_TRANSPORT : BLK_STS_OK, &done);
 		else
 			req->seq = path->next_seq++;
 	}
+	pb_path_settle_disk(path, &done);
 	path->frozen = false;
-	retry_list(path, &path->held);
+	pb_path_retry(path, &path->held);
 	pb_log_kick(path->log);
 	release_unlock(path);
 	pb_path_complete(path, &done);
@@ -913,9 +901,10 @@ void pb_path_abandon(struct pb_path *path)
 	path->needs_ack = false;
 	path->copying = false;
 	list_for_each_entry_safe(req, next, &path->unacked, node)
-		net_done(path, req, BLK_STS_TRANSPORT, &done);
+		pb_path_net_done(path, req, BLK_STS_TRANSPORT, &done);
+	pb_path_settle_disk(path, &done);
 	/* A flush of the log's own; it runs here alone. */
-	retry_list(path, &path->held);
+	pb_path_retry(path, &path->held);
 	spin_unlock_irq(&path->lock);
 	pb_path_complete(path, &done);
 }

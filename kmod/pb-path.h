@@ -43,12 +43,14 @@ enum pb_copy {
 /**
  * struct pb_source - where requests come from and go back to
  * @guarded: only a primary may serve it (bios from above)
- * @submit: begin the local leg; process context
+ * @submit: begin the local leg; process context.  Of a fetch: the data are here
+ * @fetch: of a guarded one: a read that this disk cannot serve; process context
  * @complete: every leg is done; any context, no lock held
  */
 struct pb_source {
 	bool	guarded;
 	void	(*submit)(struct pb_req *req);
+	void	(*fetch)(struct pb_req *req);
 	void	(*complete)(struct pb_req *req, blk_status_t status);
 };
 
@@ -60,7 +62,8 @@ struct pb_source {
  * struct pb_req - one read, write, flush or write-zeroes on its way; or a
  * chunk, whose local leg is the reading of it; or a word about a state transfer,
  * which has no local leg; or the predecessor's check, whose local leg is the
- * reading of what is to be compared
+ * reading of what is to be compared; or a fetch (PB_WIRE_READ), whose downstream
+ * leg brings what this disk cannot read and whose local leg then repairs it
  * @node: while parked: on held, retry or another request's waiters; while the
  *	downstream leg is pending: on unacked
  * @send: on sendq while not yet handed to the socket; of a chunk that waits: on
@@ -81,10 +84,13 @@ struct pb_source {
  * @legs: PB_LEG_* still pending
  * @in_tree: @rb is linked
  * @copy: enum pb_copy; a chunk is a struct pb_copy_req
+ * @failed: what the local leg, which is still pending, ended with; then it is on
+ *	the path's list of those
  * @status: the first error of a leg
  * @stamp: write: of the flush that will cover it; flush: what it covers; see
  *	pb-log.h.  0 on the way in if the path is to say
- * @log: its place in the activity log
+ * @log: its place in the activity log; once the local leg has begun its node is
+ *	free, and links those that have @failed
  * @born: jiffies when it arrived
  *
  * The path's lock guards all that changes after pb_path_start().
@@ -108,6 +114,7 @@ struct pb_req {
 	u8			legs;
 	bool			in_tree;
 	u8			copy;
+	blk_status_t		failed;
 	blk_status_t		status;
 	u64			stamp;
 	struct pb_log_wait	log;
@@ -128,18 +135,43 @@ struct pb_copy_req {
 	DECLARE_BITMAP(differs, PB_WIRE_MAX_PIECES);
 };
 
+/* Reads from the next member what this disk cannot. */
+static inline bool pb_path_is_fetch(const struct pb_req *req)
+{
+	return req->type == PB_WIRE_READ;
+}
+
 /**
  * enum pb_start - what became of a request
  * @PB_STARTED: the caller begins the local leg now
- * @PB_LOGGING: started; its local leg will begin when the activity log has it
+ * @PB_LOGGING: started; its local leg will begin when the activity log has it, or
+ *	what it fetches is here, or it has none
+ * @PB_FETCH: a read that the caller has to fetch, since this disk is dead
  * @PB_PARKED: the path will start or complete it later
  * @PB_REFUSED: not for this replica; the caller completes it with the status
  */
 enum pb_start {
 	PB_STARTED,
 	PB_LOGGING,
+	PB_FETCH,
 	PB_PARKED,
 	PB_REFUSED,
+};
+
+/**
+ * enum pb_own_disk - can this member's disk be used?  Drawing in pb-path-disk.c
+ * @PB_OWN_WELL: as far as it has said
+ * @PB_OWN_FAILING: local legs have failed and wait for what becomes of them
+ * @PB_OWN_DEAD: it is on record that this copy lacks acknowledged writes: the
+ *	next member serves, this disk is not touched
+ * @PB_OWN_FAILED: it failed when this member was the primary, which it is not
+ *	any more
+ */
+enum pb_own_disk {
+	PB_OWN_WELL,
+	PB_OWN_FAILING,
+	PB_OWN_DEAD,
+	PB_OWN_FAILED,
 };
 
 /**
@@ -154,6 +186,7 @@ enum pb_start {
  * @copying: a state transfer to the next member goes on: writes to what it has
  *	already got have a downstream leg
  * @verifying: chunks of a verification may start
+ * @disk: enum pb_own_disk; changed by set_disk() in pb-path-disk.c
  * @successor: the slot of the next member's dirty map, if it was not synced in
  *	the beginning; PB_DISK_MAX_PEERS if nothing was copied in this view
  * @diverged: failed a write that this disk may hold and the next member lacks
@@ -176,6 +209,8 @@ enum pb_start {
  * @unacked: downstream leg pending, in order of @seq
  * @wanted: chunks that wait for writes under way
  * @order: downstream leg or the other one pending, in order of @seq
+ * @failed: local leg has failed and is pending
+ * @receiving: a fetch whose data are arriving: off @unacked
  * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
  * @nr_parked: on @held, @retry or a waiters list
@@ -184,6 +219,8 @@ enum pb_start {
  * @wq: where @work runs
  * @stats: the volume's counters
  * @dev: for tracepoints: major << 20 | minor
+ * @on_disk: a request on @failed needs a decision: pb_path_disk_due().  Under
+ *	@lock, any context
  */
 struct pb_path {
 	spinlock_t		lock;
@@ -194,6 +231,7 @@ struct pb_path {
 	bool			up;
 	bool			copying;
 	bool			verifying;
+	u8			disk;
 	u32			successor;
 	bool			diverged;
 	bool			unsettled;
@@ -213,6 +251,8 @@ struct pb_path {
 	struct list_head	unacked;
 	struct list_head	order;
 	struct list_head	wanted;
+	struct list_head	failed;
+	struct pb_req		*receiving;
 	unsigned int		nr_older;
 	unsigned int		nr_active;
 	unsigned int		nr_parked;
@@ -221,6 +261,7 @@ struct pb_path {
 	struct workqueue_struct	*wq;
 	struct pb_stats __percpu *stats;
 	u32			dev;
+	void			(*on_disk)(struct pb_path *path);
 };
 
 /**
@@ -295,7 +336,8 @@ blk_status_t pb_path_write_zeroes(struct block_device *bdev,
  *
  * Context: process.
  * Return: 0, or -EALREADY if one of them is not outstanding and cannot have
- * been given up either: the caller drops the connection.
+ * been given up either, or wants data and not an ack: the caller drops the
+ * connection.
  */
 int pb_path_acked(struct pb_path *path, u64 first, u32 count);
 
@@ -479,7 +521,92 @@ void pb_path_set_requeue(struct pb_path *path, bool requeue);
  */
 void pb_path_info(struct pb_path *path, struct pb_path_info *info);
 
-/* Between pb-path.c and pb-path-copy.c. */
+/**
+ * pb_path_data() - the answer to a fetch has come
+ * @path: the path
+ * @msg: admitted
+ * @bio: set to where its payload goes, or to NULL if it has none
+ *
+ * The payload's memory stays until pb_path_data_done() or pb_path_link_down().
+ *
+ * Context: process.
+ * Return: 0, or -EPROTO if nobody has asked for that.
+ */
+int pb_path_data(struct pb_path *path, const struct pb_msg *msg,
+		 struct bio **bio);
+
+/**
+ * pb_path_data_done() - its payload is whole
+ * @path: the path
+ *
+ * Context: process.
+ */
+void pb_path_data_done(struct pb_path *path);
+
+/**
+ * pb_path_local_failed() - the local leg of a request has failed
+ * @path: the path
+ * @req: a request that was started
+ * @status: what the disk said; changed if it does not count
+ *
+ * While the next member must hold every write its copy is enough, once it is on
+ * record that this one lacks it.  Else the failure is the source's, and those
+ * who are tracked get the range again.
+ *
+ * Context: any.
+ * Return: true if the path keeps the leg and completes the request later; else
+ * pb_path_local_done() is due with @status.
+ */
+bool pb_path_local_failed(struct pb_path *path, struct pb_req *req,
+			  blk_status_t *status);
+
+/**
+ * pb_path_disk_due() - is there a request that only its failed leg holds up?
+ * @path: the path
+ */
+bool pb_path_disk_due(struct pb_path *path);
+
+/**
+ * pb_path_disk_dead() - it is on record: do without this disk from here on
+ * @path: the path
+ *
+ * Context: process.
+ */
+void pb_path_disk_dead(struct pb_path *path);
+
+/**
+ * pb_path_disk_undecided() - it cannot be put on record now
+ * @path: the path
+ *
+ * Without a connection the policy or a suspend lets those go that wait for it.
+ *
+ * Context: process.
+ */
+void pb_path_disk_undecided(struct pb_path *path);
+
+/**
+ * pb_path_no_copy() - this disk is dead and the next member's has failed too
+ * @path: the path, without a connection
+ *
+ * Requests fail from here on, until a new view.
+ */
+void pb_path_no_copy(struct pb_path *path);
+
+/* Between the files of the path; all but the last two under the lock. */
+bool pb_path_is_change(const struct pb_req *req);
+enum pb_start pb_path_hold(struct pb_path *path, struct pb_req *req,
+			   blk_status_t *status);
+enum pb_start pb_path_admit_fetch(struct pb_path *path, struct pb_req *req,
+				  blk_status_t *status);
+void pb_path_refetch(struct pb_path *path, u64 resume);
+void pb_path_stop_receiving(struct pb_path *path);
+void pb_path_drop_local(struct pb_path *path, struct pb_req *req);
+void pb_path_settle_disk(struct pb_path *path, struct list_head *done);
+void pb_path_give_up(struct pb_path *path, blk_status_t status,
+		     struct list_head *done);
+void pb_path_retry(struct pb_path *path, struct list_head *list);
+void pb_path_net_done(struct pb_path *path, struct pb_req *req,
+		      blk_status_t status, struct list_head *done);
 bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
 		      blk_status_t status);
 void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req);
@@ -488,6 +615,8 @@ void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk);
 void pb_path_complete(struct pb_path *path, struct list_head *list);
 struct pb_conn *pb_path_conn_to_kick(struct pb_path *path);
 void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
+void pb_path_mark_doubtful(struct pb_path *path, unsigned long slots);
 void pb_path_kick(struct pb_conn *conn);
+void pb_path_complete(struct pb_path *path, struct list_head *done);
 
 #endif /* PB_PATH_H */

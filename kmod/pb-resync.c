@@ -199,6 +199,8 @@ static int turn(struct pb_device *pb)
 	case PB_SYNC_SYNCED:
 		pb_crash_point(PB_CRASH_SYNC_DONE);
 		emit(pb, PB_EVENT_SYNC_DONE, "the backup is synced");
+		/* A disk that is failing may be done without from here on. */
+		pb_fault_kick(pb);
 		return 0;
 	default:
 		return 0;
@@ -246,6 +248,13 @@ static void on_sync_fault(struct pb_sync *sync, int error)
 
 	WRITE_ONCE(pb->meta_error, error);
 	queue_work(pb->ctl_wq, &pb->link_work);
+}
+
+static bool on_flush_error(struct pb_sync *sync, struct pb_req *req,
+			   blk_status_t *status)
+{
+	return pb_fault_leg(container_of(sync, struct pb_device, sync), req,
+			    status);
 }
 
 void pb_resync_link_down(struct pb_device *pb)
@@ -395,7 +404,7 @@ static int become_synced(struct pb_device *pb)
 		return 0;
 	ret = blkdev_issue_flush(pb->data);
 	if (ret) {
-		pb->apply.on_fault(&pb->apply, ret);
+		pb_fault_backup(pb, "flush", 0, errno_to_blk_status(ret));
 		return ret;
 	}
 	pb_crash_point(PB_CRASH_SYNCED_FLUSHED);
@@ -466,6 +475,8 @@ void pb_resync_init(struct pb_device *pb)
 	pb->sync.on_state = on_state;
 	pb->sync.on_progress = on_progress;
 	pb->sync.on_fault = on_sync_fault;
+	pb->sync.on_flush_error = on_flush_error;
+	pb->sync.on_unreadable = pb_fault_chunk;
 	pb_sync_init(&pb->sync);
 	INIT_WORK(&pb->sync_work, sync_work);
 	INIT_WORK(&pb->word_work, word_work);

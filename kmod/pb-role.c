@@ -40,7 +40,9 @@ static void describe_self(struct pb_device *pb, struct pb_self *self)
 	self->crashed = pb->crashed;
 	self->diverged = READ_ONCE(pb->path.diverged) ||
 			 READ_ONCE(pb->path.unsettled);
-	self->disk_failed = READ_ONCE(pb->disk_failed);
+	self->disk_failed = READ_ONCE(pb->disk_failed) ||
+			    READ_ONCE(pb->path.disk) >= PB_OWN_DEAD;
+	self->through_backup = READ_ONCE(pb->path.disk) == PB_OWN_DEAD;
 	self->waits = pb->super.waits_view &&
 		      pb->super.waits_view == pb->super.view.number;
 	self->view = pb->super.view;
@@ -66,6 +68,7 @@ static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 		return 0;
 	left = wait_event_killable_timeout(pb->path.idle_wait,
 					   pb_path_idle(&pb->path) ||
+					   READ_ONCE(pb->path.disk) ||
 					   no_more_acks(pb),
 					   msecs_to_jiffies(DRAIN_MS));
 	if (left < 0)
@@ -105,6 +108,9 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 		super->waits_view = 0;
 	if (verdict->state == PB_REPLICA_SYNCED)
 		super->data_view = view->number;
+	/* A write of this view may be missing that no log names. */
+	else if (READ_ONCE(pb->path.disk))
+		super->data_view = 0;
 	/* From here on there may be writes that a crash would lose. */
 	if (verdict->state >= PB_REPLICA_SYNCING)
 		super->flags |= PB_DISK_ACTIVE;
@@ -175,6 +181,8 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 				   pb->super.waits_view == view->number),
 		       verdict->state == PB_REPLICA_SYNCED &&
 		       synced_members(view) > 1);
+	if (READ_ONCE(pb->path.disk) == PB_OWN_FAILED)
+		WRITE_ONCE(pb->disk_failed, true);
 	/* What it had to say, if anything, is off the path now. */
 	pb_sync_stop(&pb->sync);
 	pb_check_end(pb);

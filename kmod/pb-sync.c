@@ -8,6 +8,7 @@
 #include <linux/blkdev.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
+#include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include "pb-crash.h"
@@ -15,6 +16,8 @@
 
 /* A checkpoint after so many chunks. */
 #define CHECKPOINT	256
+/* What cannot be read is tried again after so long. */
+#define RETRY_MS	1000
 
 /* The one place where the state changes; see the drawing in pb-sync.h. */
 static bool change_state(struct pb_sync *sync, u32 from, u32 to)
@@ -96,6 +99,64 @@ static struct pb_sync *of_chunks(struct pb_chunks *chunks)
 	return container_of(chunks, struct pb_sync, chunks);
 }
 
+static struct pb_map *map_of(struct pb_sync *sync)
+{
+	return &sync->peers->maps[sync->slot];
+}
+
+/* A single region: nothing else has to be tried before it is tried again. */
+static void note_unreadable(struct pb_sync *sync, u64 sector,
+			    blk_status_t status)
+{
+	struct pb_map *map = map_of(sync);
+	u64 region = sector >> map->region_shift;
+
+	if (test_and_set_bit(region, sync->unreadable))
+		return;
+	sync->on_unreadable(sync, sector, status,
+			    atomic64_inc_return(&sync->nr_unreadable) == 1);
+}
+
+/* Which of its regions is it?  Without memory, all at once and slowly. */
+static void chunk_unreadable(struct pb_sync *sync, const struct pb_req *req,
+			     blk_status_t status)
+{
+	struct pb_map *map = map_of(sync);
+	u64 first = req->sector >> map->region_shift;
+	u64 last = req->last >> map->region_shift;
+	unsigned long *bits = NULL;
+
+	if (!READ_ONCE(sync->unreadable)) {
+		bits = kvcalloc(BITS_TO_LONGS(map->nr_regions), sizeof(*bits),
+				GFP_NOIO);
+		if (bits && cmpxchg(&sync->unreadable, NULL, bits))
+			kvfree(bits);
+	}
+	if (!READ_ONCE(sync->unreadable)) {
+		sync->on_unreadable(sync, req->sector, status, true);
+		return;
+	}
+	if (first == last) {
+		note_unreadable(sync, req->sector, status);
+		return;
+	}
+	spin_lock_irq(&sync->path->lock);
+	sync->split = max(sync->split, last + 1);
+	sync->cursor = min(sync->cursor, first);
+	spin_unlock_irq(&sync->path->lock);
+}
+
+static void chunk_readable(struct pb_sync *sync, u64 sector)
+{
+	struct pb_map *map = map_of(sync);
+	u64 region = sector >> map->region_shift;
+
+	/* Those that were bad are read one by one. */
+	if (READ_ONCE(sync->unreadable) &&
+	    test_and_clear_bit(region, sync->unreadable))
+		atomic64_dec(&sync->nr_unreadable);
+}
+
 /* What is equal needs no copy; the path has noted that. */
 static bool chunk_compared(struct pb_chunks *chunks, struct pb_chunk *chunk)
 {
@@ -121,9 +182,14 @@ static void chunk_done(struct pb_chunks *chunks, struct pb_chunk *chunk,
 		       blk_status_t status)
 {
 	unsigned long pause = pb_chunk_pause(chunk);
+	struct pb_sync *sync = of_chunks(chunks);
 
-	/* This disk failed to read it: it is tried again, slowly. */
 	if (chunk->status)
+		chunk_unreadable(sync, &chunk->copy.req, chunk->status);
+	else if (!status)
+		chunk_readable(sync, chunk->sector);
+	/* Nothing is noted of what could not be read: slowly. */
+	if (chunk->status && !READ_ONCE(sync->unreadable))
 		pause = HZ;
 	pb_chunks_end_step(chunks, &chunk->busy, pause);
 }
@@ -134,20 +200,43 @@ static const struct pb_chunk_ops chunk_ops = {
 	.done		= chunk_done,
 };
 
+static bool is_bad(struct pb_sync *sync, u64 region)
+{
+	const unsigned long *bits = READ_ONCE(sync->unreadable);
+
+	return bits && test_bit(region, bits);
+}
+
+/* The next one that is dirty and was not found bad, or is tried again. */
+static u64 next_region(struct pb_sync *sync, u64 from)
+{
+	struct pb_map *map = map_of(sync);
+
+	lockdep_assert_held(&sync->path->lock);
+	from = pb_map_next_dirty(map, from);
+	while (from < map->nr_regions && is_bad(sync, from) != sync->retrying)
+		from = pb_map_next_dirty(map, from + 1);
+	return from;
+}
+
 /* Dirty regions in a row from the cursor on, as many as a chunk may have. */
 static u32 next_stretch(struct pb_sync *sync, u64 *sector)
 {
-	struct pb_map *map = &sync->peers->maps[sync->slot];
-	u64 first, end, most;
+	struct pb_map *map = map_of(sync);
+	u64 first, end, most = 1;
 
 	lockdep_assert_held(&sync->path->lock);
-	first = pb_map_next_dirty(map, sync->cursor);
+	first = next_region(sync, sync->cursor);
 	if (first >= map->nr_regions)
 		return 0;
-	most = first + (PB_CHUNK_SECTORS >> map->region_shift);
+	if (first >= sync->split)
+		sync->split = 0;
+	if (!sync->split && !sync->retrying)
+		most = PB_CHUNK_SECTORS >> map->region_shift;
+	most += first;
 	end = first + 1;
 	while (end < most && end < map->nr_regions &&
-	       pb_map_next_dirty(map, end) == end)
+	       pb_map_next_dirty(map, end) == end && !is_bad(sync, end))
 		end++;
 	sync->cursor = end;
 	*sector = first << map->region_shift;
@@ -159,9 +248,12 @@ static u32 next_stretch(struct pb_sync *sync, u64 *sector)
 static void flush_done(struct bio *bio)
 {
 	struct pb_sync *sync = container_of(bio, struct pb_sync, flush_bio);
+	blk_status_t status = bio->bi_status;
 
 	bio_uninit(bio);
-	if (pb_path_local_done(sync->path, &sync->flush, bio->bi_status))
+	if (status && sync->on_flush_error(sync, &sync->flush, &status))
+		return;
+	if (pb_path_local_done(sync->path, &sync->flush, status))
 		sync->flush.source->complete(&sync->flush, sync->flush.status);
 }
 
@@ -182,10 +274,10 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 
 	pb_crash_point(PB_CRASH_CHECKPOINT_FLUSHED);
 	spin_lock_irqsave(&sync->path->lock, flags);
-	pb_map_flush_end(&sync->peers->maps[sync->slot],
-			 !status && sync->path->copying);
+	pb_map_flush_end(map_of(sync), !status && sync->path->copying);
 	spin_unlock_irqrestore(&sync->path->lock, flags);
-	pb_chunks_end_step(&sync->chunks, &sync->flush_busy, 0);
+	/* A disk that cannot flush is not asked all the time. */
+	pb_chunks_end_step(&sync->chunks, &sync->flush_busy, status ? HZ : 0);
 }
 
 static const struct pb_source flush_source = {
@@ -203,7 +295,7 @@ static void checkpoint(struct pb_sync *sync)
 	sync->flush.source = &flush_source;
 	sync->flush.type = PB_WIRE_FLUSH;
 	spin_lock_irq(&sync->path->lock);
-	pb_map_flush_begin(&sync->peers->maps[sync->slot]);
+	pb_map_flush_begin(map_of(sync));
 	spin_unlock_irq(&sync->path->lock);
 	switch (pb_path_start(sync->path, &sync->flush, &status)) {
 	case PB_STARTED:
@@ -217,10 +309,34 @@ static void checkpoint(struct pb_sync *sync)
 	}
 }
 
+/*
+ * All is copied but what this disk cannot read.  That is tried again, a pass
+ * every now and then; true if one begins.
+ */
+static bool retry_unreadable(struct pb_sync *sync)
+{
+	if (sync->retrying || time_before(jiffies, sync->retry_at)) {
+		sync->retrying = false;
+		kick_in(sync, max_t(long, sync->retry_at - jiffies, 1));
+		return false;
+	}
+	sync->retrying = true;
+	sync->retry_at = jiffies + msecs_to_jiffies(RETRY_MS);
+	return true;
+}
+
+static void rewind(struct pb_sync *sync)
+{
+	spin_lock_irq(&sync->path->lock);
+	sync->cursor = 0;
+	sync->split = 0;
+	spin_unlock_irq(&sync->path->lock);
+}
+
 /* Begins what may begin; true if there is nothing left to copy. */
 static bool fill_up(struct pb_sync *sync)
 {
-	struct pb_map *map = &sync->peers->maps[sync->slot];
+	struct pb_map *map = map_of(sync);
 	struct pb_chunk *chunk;
 	unsigned long delay;
 	unsigned int busy;
@@ -240,7 +356,14 @@ static bool fill_up(struct pb_sync *sync)
 			return false;
 		if (!count && sync->cursor) {
 			/* Once more from the start: some may have come back. */
-			sync->cursor = 0;
+			sync->retrying = false;
+			rewind(sync);
+			continue;
+		}
+		if (!count && READ_ONCE(map->nr_dirty) &&
+		    atomic64_read(&sync->nr_unreadable)) {
+			if (!retry_unreadable(sync))
+				return false;
 			continue;
 		}
 		if (!count)
@@ -370,7 +493,9 @@ void pb_sync_copy(struct pb_sync *sync)
 		return;
 	if (!pb_path_copy_begin(sync->path, sync->slot))
 		return;
-	sync->cursor = 0;
+	rewind(sync);
+	sync->retrying = false;
+	sync->retry_at = jiffies;
 	sync->since = 1;
 	sync->tenths = 0;
 	sync->began = jiffies;
@@ -390,6 +515,9 @@ void pb_sync_stop(struct pb_sync *sync)
 	wait_on_bit(&sync->word_busy, 0, TASK_UNINTERRUPTIBLE);
 	wait_on_bit(&sync->flush_busy, 0, TASK_UNINTERRUPTIBLE);
 	pb_chunks_wait(&sync->chunks);
+	kvfree(sync->unreadable);
+	sync->unreadable = NULL;
+	atomic64_set(&sync->nr_unreadable, 0);
 }
 
 void pb_sync_set(struct pb_sync *sync, const struct pb_ioc_sync *arg)
@@ -423,6 +551,8 @@ void pb_sync_status(struct pb_sync *sync, struct pb_sync_info *info)
 		if (info->state <= PB_SYNC_FLUSH)
 			info->left = (map->nr_dirty << map->region_shift) <<
 				     SECTOR_SHIFT;
+		info->unreadable = ((u64)atomic64_read(&sync->nr_unreadable) <<
+				    map->region_shift) << SECTOR_SHIFT;
 	}
 	spin_unlock_irq(&sync->path->lock);
 	if (info->state <= PB_SYNC_FLUSH)

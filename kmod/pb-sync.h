@@ -37,6 +37,10 @@
  * The writes under way in a chunk's range are before it, and who comes later
  * waits for it.  So every write is before the copy of its region, and left to
  * it, or after, and sent.
+ *
+ * What this disk cannot read stays dirty: a chunk that failed is tried again
+ * region by region, and the bad ones every second, until the application writes
+ * them.
  */
 #ifndef PB_SYNC_H
 #define PB_SYNC_H
@@ -53,7 +57,15 @@
  * @paused: no chunk is begun
  * @checksum: digests are sent first, and data only where they differ
  * @slot: of the dirty map
- * @cursor: region to go on with; of the chunks' work, as @since
+ * @unreadable: a bit for each region that this disk could not read, NULL if there
+ *	was none: they are tried again, slowly, after all else
+ * @nr_unreadable: how many
+ * @cursor: region to go on with; under the path's lock, as @split
+ * @split: regions below this go one by one: they were part of a chunk that could
+ *	not be read
+ * @retrying: this pass is for what is unreadable; of the chunks' work, as the
+ *	next two
+ * @retry_at: jiffies of the next such pass
  * @since: chunks since the last checkpoint
  * @tenths: of it copied, as told; of the chunks' work
  * @total: regions to copy when it began
@@ -70,6 +82,10 @@
  * @on_state: the owner's turn; any context
  * @on_progress: so many percent are copied; process context
  * @on_fault: the dirty map cannot be written; process context
+ * @on_flush_error: the local leg of a checkpoint failed; returns true if the
+ *	path keeps it.  Any context
+ * @on_unreadable: a region cannot be read; it is the first one or not.  Process
+ *	context
  */
 struct pb_sync {
 	spinlock_t		lock;
@@ -77,7 +93,12 @@ struct pb_sync {
 	bool			paused;
 	bool			checksum;
 	u32			slot;
+	unsigned long		*unreadable;
+	atomic64_t		nr_unreadable;
 	u64			cursor;
+	u64			split;
+	bool			retrying;
+	unsigned long		retry_at;
 	unsigned int		since;
 	u32			tenths;
 	u64			total;
@@ -95,6 +116,13 @@ struct pb_sync {
 	void			(*on_state)(struct pb_sync *sync);
 	void			(*on_progress)(struct pb_sync *sync, u32 percent);
 	void			(*on_fault)(struct pb_sync *sync, int error);
+	bool			(*on_flush_error)(struct pb_sync *sync,
+						  struct pb_req *req,
+						  blk_status_t *status);
+	void			(*on_unreadable)(struct pb_sync *sync,
+						 u64 sector,
+						 blk_status_t status,
+						 bool first);
 };
 
 /**

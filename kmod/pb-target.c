@@ -57,12 +57,16 @@ struct pb_target {
  * @target: where it came in
  * @done: the next end of the bio is the final one
  * @zeroes_work: for a write-zeroes that the disk turned out not to do itself
+ * @mend: for a read that the disk cannot serve
  */
 struct pb_bio {
 	struct pb_req		req;
 	struct pb_target	*target;
 	bool			done;
-	struct work_struct	zeroes_work;
+	union {
+		struct work_struct	zeroes_work;
+		struct pb_mend_read	mend;
+	};
 };
 
 static struct pb_bio *pb_bio(struct bio *bio)
@@ -347,6 +351,34 @@ static void bio_submit(struct pb_req *req)
 	dm_submit_bio_remap(bio_of(req), NULL);
 }
 
+static void mend_end(struct pb_mend_read *read, blk_status_t status)
+{
+	struct pb_bio *pbio = container_of(read, struct pb_bio, mend);
+
+	if (read->error)
+		pb_fault_read(pbio->target->pb, &pbio->req, read, status);
+	end_bio(pbio->req.bio, status);
+}
+
+/* A read that this disk did not serve (@error), or is not to serve. */
+static void mend(struct pb_bio *pbio, blk_status_t error)
+{
+	pbio->done = true;
+	pbio->mend = (struct pb_mend_read) {
+		.bio = pbio->req.bio,
+		.iter = pbio->req.iter,
+		.sector = pbio->req.sector,
+		.error = error,
+		.end = mend_end,
+	};
+	pb_mend_read(&pbio->target->pb->mend, &pbio->mend);
+}
+
+static void bio_fetch(struct pb_req *req)
+{
+	mend(container_of(req, struct pb_bio, req), BLK_STS_OK);
+}
+
 static void bio_complete(struct pb_req *req, blk_status_t status)
 {
 	end_bio(bio_of(req), status);
@@ -355,6 +387,7 @@ static void bio_complete(struct pb_req *req, blk_status_t status)
 static const struct pb_source bio_source = {
 	.guarded	= true,
 	.submit		= bio_submit,
+	.fetch		= bio_fetch,
 	.complete	= bio_complete,
 };
 
@@ -433,7 +466,7 @@ static int pb_map(struct dm_target *ti, struct bio *bio)
 	struct pb_bio *pbio = pb_bio(bio);
 	blk_status_t status = BLK_STS_OK;
 
-	memset(pbio, 0, sizeof(*pbio));
+	memset(pbio, 0, offsetof(struct pb_bio, mend));
 	pbio->target = target;
 	if (!classify(bio, &pbio->req, pb->stats)) {
 		end_bio(bio, BLK_STS_NOTSUPP);
@@ -450,32 +483,21 @@ static int pb_map(struct dm_target *ti, struct bio *bio)
 			pb_stat_inc(pb->stats, PB_CNT_REFUSED_BIOS);
 		end_bio(bio, status);
 		return DM_MAPIO_SUBMITTED;
+	case PB_FETCH:
+		mend(pbio, BLK_STS_OK);
+		return DM_MAPIO_SUBMITTED;
 	default:
 		return DM_MAPIO_SUBMITTED;
 	}
-}
-
-static void note_error(struct pb_device *pb, const struct pb_req *req,
-		       blk_status_t status)
-{
-	int err = -blk_status_to_errno(status);
-
-	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
-	if (req->type)
-		WRITE_ONCE(pb->disk_failed, true);
-	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR,
-		      pb->super.view.number, NULL, err,
-		      "the data device failed a %s at sector %llu",
-		      req->type ? "write" : "read", req->sector);
 }
 
 /* The local leg of a write ends: the bio's end waits for the other leg. */
 static int end_local(struct pb_device *pb, struct pb_bio *pbio,
 		     blk_status_t *error)
 {
-	if (*error)
-		note_error(pb, &pbio->req, *error);
 	pbio->done = true;
+	if (*error && pb_fault_leg(pb, &pbio->req, error))
+		return DM_ENDIO_INCOMPLETE;
 	if (!pb_path_local_done(&pb->path, &pbio->req, *error))
 		return DM_ENDIO_INCOMPLETE;
 	*error = pbio->req.status;
@@ -506,9 +528,10 @@ static int pb_end_io(struct dm_target *ti, struct bio *bio,
 	if (pbio->done)
 		return DM_ENDIO_DONE;
 	if (!pbio->req.type) {
-		if (*error)
-			note_error(pb, &pbio->req, *error);
-		return DM_ENDIO_DONE;
+		if (!*error)
+			return DM_ENDIO_DONE;
+		mend(pbio, *error);
+		return DM_ENDIO_INCOMPLETE;
 	}
 	if (pbio->req.type == PB_WIRE_ZEROES && pb_zeroes_unsupported(*error)) {
 		INIT_WORK(&pbio->zeroes_work, zeroes_work);

@@ -199,7 +199,10 @@ static int pb_view_confirm(const struct pb_self *self,
 		*why = "another view of this number is already current";
 		return -EEXIST;
 	}
-	if (synced) {
+	/* It serves by the next member's copy: that goes on, and no more. */
+	if (self->through_backup && self->role == PB_ROLE_PRIMARY) {
+		synced = false;
+	} else if (synced) {
 		if (self->state != PB_REPLICA_SYNCED) {
 			*why = "the view calls this replica synced and it is not";
 			return -EUCLEAN;

@@ -20,6 +20,8 @@
  *	settled what was lost
  * @diverged: it failed writes that its own disk may hold and the backup lacks
  * @disk_failed: its data device failed a write
+ * @through_backup: as the primary it serves by its successor's copy alone: its own
+ *	lacks acknowledged writes
  * @waits: as the primary it waits for the acks of a successor that its view
  *	does not list as synced, but that has been brought up to date
  * @view: the view that its superblock has; number 0 if none
@@ -31,6 +33,7 @@ struct pb_self {
 	bool		crashed;
 	bool		diverged;
 	bool		disk_failed;
+	bool		through_backup;
 	bool		waits;
 	struct pb_view	view;
 };
@@ -87,7 +90,9 @@ int pb_view_valid(const struct pb_view *view, const char **why);
  * 1. Lower number than the current: -ESTALE.
  * 2. Same number: other content is -EEXIST; the same content confirms the view
  *    after a set-up (or changes nothing if it is confirmed already), unless
- *    this replica is listed as synced and either its state is not synced, or
+ *    this replica is listed as synced and either its state is not synced
+ *    (unless it is the primary and serves through its successor: then nothing
+ *    changes), or
  *    it crashed and there is another synced member, or it waits for one (as a
  *    primary its copy and its peer's may differ, as a backup what it acked and
  *    had not flushed is gone): -EUCLEAN.

@@ -3,7 +3,7 @@
  * The wire format: what two members of a view say to each other.
  *
  * A connection carries messages in both directions.  Each is a header of 64
- * bytes, followed by @data_len bytes for a hello, a write and a check and by
+ * bytes, followed by @data_len bytes for a hello, a write, a check and a data and by
  * nothing for the rest.  The first message each way is a hello; nothing else may be
  * sent before the peer's hello has been accepted.  All integers are
  * little-endian.  See Documentation/protocol.rst for the conversation.
@@ -19,7 +19,7 @@
 
 #define PB_WIRE_PORT		7780		/* default of pbctl */
 
-/* Largest payload of a write: what one bio of 256 pages can carry. */
+/* Largest payload of a write or data: what one bio of 256 pages can carry. */
 #define PB_WIRE_MAX_DATA	(1U << 20)
 /*
  * Largest range of one write-zeroes message, in sectors (32 MiB): it must fit
@@ -49,6 +49,9 @@
  *	you are being brought up to date, and your disk must say so
  * @PB_WIRE_SYNC_DONE: downstream: you hold every acknowledged write
  * @PB_WIRE_MARK: upstream: this range may differ from what you have
+ * @PB_WIRE_READ: downstream: send me what your disk has from @sector on
+ * @PB_WIRE_DATA: upstream: the answer to a read, which is not acked otherwise:
+ *	the payload, or none and why
  * @PB_WIRE_CHECK: downstream: compare the payload, digests of the pieces of a
  *	range, with your data; the ack follows what differs
  * @PB_WIRE_DIFFERS: upstream: this part of a check's range is not the same, or
@@ -66,6 +69,8 @@ enum pb_wire_type {
 	PB_WIRE_SYNC_GO		= 9,
 	PB_WIRE_SYNC_DONE	= 10,
 	PB_WIRE_MARK		= 11,
+	PB_WIRE_READ		= 12,
+	PB_WIRE_DATA		= 13,
 	PB_WIRE_CHECK		= 14,
 	PB_WIRE_DIFFERS		= 15,
 };
@@ -84,15 +89,17 @@ enum pb_wire_type {
  * @reserved: zero
  * @view: number of the view that the message belongs to
  * @seq: what travels downstream: consecutive from 1 in a stream; ack: first
+ *	acked; data: of the read
+ * @sector: write, zeroes, check, mark, differs, read, data: where, in sectors of
+ *	512 bytes; flush, keepalive: all messages up to this number are done here
+ *	as well
+ * @count: write, zeroes, check, mark, differs, read, data: sectors; ack: messages
  *	acked
- * @sector: write, zeroes, check, mark, differs: where, in sectors of 512 bytes;
- *	flush, keepalive: all messages up to this number are done here as well
- * @count: write, zeroes, check, mark, differs: sectors; ack: messages acked
  * @data_len: bytes that follow this header
  * @stamp: the sender's boot time in ns when it sent this
  * @echo: the latest @stamp the sender has seen from its peer, 0 if none
- * @status: bye: enum pb_bye; check: sectors of a piece, a power of two; else
- *	zero
+ * @status: bye: enum pb_bye; check: sectors of a piece, a power of two; data: 0,
+ *	or the errno of the disk's failure and then no payload; else zero
  * @crc: crc32c of the 60 bytes before it
  */
 struct pb_wire_hdr {

@@ -49,13 +49,18 @@ static void check_header(const struct pb_wire_hdr *hdr,
 	MUST(!memcmp(hdr, &twin, sizeof(twin)));
 	MUST(msg->data_len <= PB_WIRE_MAX_DATA);
 	MUST(*pb_wire_type_name(msg->type) != '?');
-	if (msg->type == PB_WIRE_WRITE)
+	if (msg->type == PB_WIRE_WRITE ||
+	    (msg->type == PB_WIRE_DATA && !msg->status))
 		MUST(msg->data_len == msg->count * 512);
+	else if (msg->type == PB_WIRE_CHECK)
+		MUST(msg->data_len == PB_WIRE_DIGEST *
+		     pb_check_pieces(msg->count, msg->status));
 	else
 		MUST(msg->data_len ==
 		     (msg->type == PB_WIRE_HELLO ? sizeof(struct pb_wire_hello) :
 						   0));
-	if (msg->type == PB_WIRE_WRITE || msg->type == PB_WIRE_ZEROES)
+	if (msg->type == PB_WIRE_WRITE || msg->type == PB_WIRE_ZEROES ||
+	    msg->type == PB_WIRE_READ || msg->type == PB_WIRE_DATA)
 		check_range(msg, bounds);
 }
 
@@ -70,10 +75,15 @@ static void check_admitted(const struct pb_msg *msg,
 	MUST(msg->view == e->view && msg->from == e->from);
 	if (msg->type == PB_WIRE_KEEPALIVE)
 		return;
-	MUST(e->upstream == (msg->type != PB_WIRE_ACK));
+	MUST(e->upstream == (msg->type != PB_WIRE_ACK &&
+			     msg->type != PB_WIRE_DATA &&
+			     msg->type != PB_WIRE_MARK &&
+			     msg->type != PB_WIRE_DIFFERS));
 	if (e->upstream)
 		MUST(msg->seq == e->next_seq);
-	else
+	else if (msg->type == PB_WIRE_DATA)
+		MUST(msg->seq <= e->sent_seq);
+	else if (msg->type == PB_WIRE_ACK)
 		MUST(msg->seq + msg->count - 1 <= e->sent_seq ||
 		     msg->seq + msg->count - 1 <= e->resume_seq);
 }
@@ -160,19 +170,23 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 static void valid_header(struct input *in)
 {
-	u8 type = PB_WIRE_HELLO + rnd() % PB_WIRE_ACK;
+	u8 type = PB_WIRE_HELLO + rnd() % PB_WIRE_DATA;
 	struct pb_msg msg = {
 		.type = type, .from = rnd() & 1, .view = 9, .stamp = rnd(),
 	};
 
-	if (type >= PB_WIRE_WRITE)
+	if (type >= PB_WIRE_WRITE && type != PB_WIRE_MARK)
 		msg.seq = 1 + rnd() % 32;
-	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES) {
+	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
+	    type >= PB_WIRE_MARK) {
 		msg.sector = rnd() % 1000 * 8;
 		msg.count = 8 + rnd() % 255 * 8;
-		msg.flags = PB_WIRE_FUA;
 	}
-	if (type == PB_WIRE_WRITE)
+	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES)
+		msg.flags = PB_WIRE_FUA;
+	if (type == PB_WIRE_DATA)
+		msg.status = rnd() % 3;
+	if (type == PB_WIRE_WRITE || (type == PB_WIRE_DATA && !msg.status))
 		msg.data_len = msg.count * 512;
 	if (type == PB_WIRE_ACK)
 		msg.count = 1 + rnd() % 4;

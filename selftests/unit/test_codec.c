@@ -54,8 +54,7 @@ static void test_crc(void)
 /* A type of this version. */
 static bool known(u8 type)
 {
-	return (type >= PB_WIRE_HELLO && type <= PB_WIRE_MARK) ||
-	       type == PB_WIRE_CHECK || type == PB_WIRE_DIFFERS;
+	return type >= PB_WIRE_HELLO && type <= PB_WIRE_DIFFERS;
 }
 
 #define for_each_type(type, first) \
@@ -66,7 +65,7 @@ static bool known(u8 type)
 static bool goes_up(u8 type)
 {
 	return type == PB_WIRE_ACK || type == PB_WIRE_MARK ||
-	       type == PB_WIRE_DIFFERS;
+	       type == PB_WIRE_DIFFERS || type == PB_WIRE_DATA;
 }
 
 static struct pb_msg sample(u8 type)
@@ -80,14 +79,15 @@ static struct pb_msg sample(u8 type)
 	};
 
 	if (type >= PB_WIRE_WRITE &&
-	    (!goes_up(type) || type == PB_WIRE_ACK))
+	    (!goes_up(type) || type == PB_WIRE_ACK ||
+	     type == PB_WIRE_DATA))
 		msg.seq = 5;
 	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
-	    type == PB_WIRE_MARK || type >= PB_WIRE_CHECK) {
+	    type == PB_WIRE_MARK || type >= PB_WIRE_READ) {
 		msg.sector = 800;
 		msg.count = 16;
 	}
-	if (type == PB_WIRE_WRITE)
+	if (type == PB_WIRE_WRITE || type == PB_WIRE_DATA)
 		msg.data_len = 8192;
 	if (type == PB_WIRE_ACK)
 		msg.count = 3;
@@ -252,6 +252,8 @@ static void set(struct pb_msg *msg, enum field field, u64 value)
 #define FLUSH		PB_WIRE_FLUSH
 #define ZEROES		PB_WIRE_ZEROES
 #define ACK		PB_WIRE_ACK
+#define READ		PB_WIRE_READ
+#define DATA		PB_WIRE_DATA
 
 static const struct {
 	u8		type;
@@ -263,6 +265,23 @@ static const struct {
 	{ HELLO, TYPE, 0, -EPROTO, "type 0" },
 	{ HELLO, TYPE, 8, -EPROTO, "type 8" },
 	{ HELLO, TYPE, 255, -EPROTO, "type 255" },
+	{ READ, FLAGS, 1, -EPROTO, "read: flag" },
+	{ READ, SEQ, 0, -EPROTO, "read: no number" },
+	{ READ, SECTOR, 804, -ERANGE, "read: misaligned" },
+	{ READ, SECTOR, 1 << 20, -ERANGE, "read: outside" },
+	{ READ, SECTOR, (1 << 20) - 8, -ERANGE, "read: over the end" },
+	{ READ, COUNT, 0, -ERANGE, "read: empty" },
+	{ READ, COUNT, 2048, 0, "read: the largest" },
+	{ READ, COUNT, 2056, -ERANGE, "read: too large" },
+	{ READ, DATA_LEN, 8192, -EPROTO, "read: payload" },
+	{ READ, STATUS, 5, -EPROTO, "read: status" },
+	{ DATA, FLAGS, 4, -EPROTO, "data: flag" },
+	{ DATA, SEQ, 0, -EPROTO, "data: no number" },
+	{ DATA, SECTOR, U64_MAX - 7, -ERANGE, "data: outside" },
+	{ DATA, COUNT, 8, -EPROTO, "data: other count than payload" },
+	{ DATA, DATA_LEN, 0, -EPROTO, "data: neither payload nor reason" },
+	{ DATA, DATA_LEN, U32_MAX, -EPROTO, "data: huge payload" },
+	{ DATA, STATUS, 5, -EPROTO, "data: payload and reason" },
 	{ HELLO, FLAGS, 1, -EPROTO, "hello: flag" },
 	{ HELLO, FROM, 7, 0, "hello: last member" },
 	{ HELLO, FROM, 8, -EPROTO, "hello: member 8" },
@@ -429,7 +448,8 @@ static bool good_piece(u32 sectors)
 
 static int second_reading(const struct pb_msg *m)
 {
-	bool plain = !m->status && m->from < 8 && m->view;
+	bool known = m->from < 8 && m->view;
+	bool plain = known && !m->status;
 	int ret;
 
 	switch (m->type) {
@@ -456,6 +476,19 @@ static int second_reading(const struct pb_msg *m)
 	case PB_WIRE_SYNC_DONE:
 		return plain && !m->flags && m->seq && no_range(m) &&
 		       !m->data_len ? 0 : -EPROTO;
+	case PB_WIRE_READ:
+		if (!plain || !m->seq || m->flags)
+			return -EPROTO;
+		ret = range_error(m, 2048);
+		return ret || !m->data_len ? ret : -EPROTO;
+	case PB_WIRE_DATA:
+		if (!known || !m->seq || m->flags || m->status > 4095)
+			return -EPROTO;
+		ret = range_error(m, 2048);
+		if (ret)
+			return ret;
+		return m->data_len == (m->status ? 0 : 512ULL * m->count) ?
+		       0 : -EPROTO;
 	case PB_WIRE_MARK:
 		if (!plain || m->seq || m->flags)
 			return -EPROTO;
@@ -486,7 +519,7 @@ static int second_reading(const struct pb_msg *m)
 	return -EPROTO;
 }
 
-static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 255 };
+static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 255 };
 static const u8 flags[] = { 0, 1, 2, 3, 4, 5, 8, 128 };
 static const u8 froms[] = { 0, 7, 8, 255 };
 static const u64 views[] = { 0, 1, U64_MAX };
@@ -496,7 +529,7 @@ static const u32 counts[] = {
 	0, 1, 8, 2048, 2056, 65536, 65544, 0x800000, U32_MAX
 };
 static const u32 lens[] = { 0, 32, 192, 512, 4096, 8192, 1 << 20, U32_MAX };
-static const u32 statuses[] = { 0, 1, 8, 19, 20, 2048 };
+static const u32 statuses[] = { 0, 1, 8, 19, 20, 2048, 4095, 4096 };
 
 #define FIELDS	9
 
@@ -601,6 +634,27 @@ static void test_admit_acks(void)
 	   "ack: what an earlier connection sent, nothing sent on this");
 	is(admit_ack(8, 4, e), -EPROTO, "ack: not even an earlier one");
 	is(admit_ack(11, U32_MAX, e), -EPROTO, "ack: of many");
+}
+
+static void test_admit_data(void)
+{
+	struct pb_msg msg = sample(PB_WIRE_DATA);
+	struct pb_expect e = down_side;
+
+	msg.seq = e.sent_seq;
+	is(admit(msg, e), 0, "data: for the last that was sent");
+	msg.seq++;
+	is(admit(msg, e), -EPROTO, "data: for what was not sent");
+	e.sent_seq = 0;
+	e.resume_seq = 10;
+	msg.seq = 10;
+	is(admit(msg, e), -EPROTO, "data: for what an earlier connection sent");
+	msg = sample(PB_WIRE_DATA);
+	msg.data_len = 0;
+	msg.status = 5;
+	is(unpack_msg(&msg, &bounds), 0, "data: a reason and no payload");
+	msg.status = 4096;
+	is(unpack_msg(&msg, &bounds), -EPROTO, "data: an impossible reason");
 }
 
 static void test_admit_hello(void)
@@ -1075,6 +1129,7 @@ int main(void)
 	test_bounds();
 	test_combinations();
 	test_admit_acks();
+	test_admit_data();
 	test_admit_hello();
 	test_admit();
 	test_hello_wire();

@@ -331,6 +331,42 @@ static void test_rule_2(void)
 		"2: a primary that its superblock calls stale");
 }
 
+/* A primary whose own copy is written off. */
+static void test_through_backup(void)
+{
+	struct pb_verdict stays = again(primary);
+	struct pb_self self = self_in(A, PB_REPLICA_STALE,
+				      two(5, A, B, SYNCED));
+
+	self.role = PB_ROLE_PRIMARY;
+	self.disk_failed = true;
+	self.through_backup = true;
+	stays.state = PB_REPLICA_STALE;
+	taken(&self, self.view, 0, stays, "through its backup: stays primary");
+	refused(&self, two(5, B, A, SYNCED), 0, -EEXIST,
+		"through its backup: another view of the number");
+	refused(&self, one(6, A), 0, -EUCLEAN, "through its backup: alone");
+	refused(&self, two(6, A, B, SYNCED), 0, -EUCLEAN,
+		"through its backup: primary of the next view");
+	refused(&self, two(6, A, B, 0), 0, -EUCLEAN,
+		"through its backup: primary, the backup not synced");
+	refused(&self, two(6, B, A, SYNCED), 0, -EUCLEAN,
+		"through its backup: a synced backup");
+	taken(&self, two(6, B, A, 0), 0,
+	      unsynced(PB_ROLE_BACKUP, PB_REPLICA_STALE, 1),
+	      "through its backup: an unsynced backup");
+	taken(&self, one(6, B), 0,
+	      unsynced(PB_ROLE_IDLE, PB_REPLICA_STALE, PB_NO_MEMBER),
+	      "through its backup: left out");
+	self.role = PB_ROLE_UNCONFIRMED;
+	refused(&self, self.view, 0, -EUCLEAN,
+		"through its backup, before it was set up again");
+	self.through_backup = false;
+	self.disk_failed = false;
+	refused(&self, self.view, 0, -EUCLEAN, "set up again: not primary");
+	refused(&self, one(6, A), 0, -EUCLEAN, "set up again: not alone");
+}
+
 static void test_rule_2_backup(void)
 {
 	struct pb_self self = self_in(B, PB_REPLICA_SYNCED,
@@ -621,6 +657,8 @@ static int second_reading(const struct pb_self *self,
 			return -EINVAL;
 		if (!same_text(view, &self->view))
 			return -EEXIST;
+		if (self->through_backup && self->role == PB_ROLE_PRIMARY)
+			return 0;
 		return synced && (!is_synced ||
 				  (self->crashed &&
 				   (!alone || self->waits))) ? -EUCLEAN : 0;
@@ -771,13 +809,19 @@ static void all_conditions(struct pb_self *self)
 
 	for (role = 0; role <= PB_ROLE_FAILED; role++) {
 		/* Only a primary waits, for the one behind it. */
-		for (bits = 0; bits < (first ? 64 : 32); bits++) {
+		for (bits = 0; bits < (first ? 128 : 32); bits++) {
 			self->role = role;
 			self->state = bits & 3;
 			self->crashed = bits & 4;
 			self->diverged = bits & 8;
 			self->disk_failed = bits & 16;
 			self->waits = bits & 32;
+			self->through_backup = bits & 64;
+			/* Written off: a primary that is stale. */
+			if (self->through_backup &&
+			    (role != PB_ROLE_PRIMARY ||
+			     self->state != PB_REPLICA_STALE))
+				continue;
 			all_views(self);
 		}
 	}
@@ -813,6 +857,8 @@ static void test_all_states(void)
  * - a write is acked in a view when its primary and all its synced members are
  *   in that view; whoever else held everything does not any more;
  * - a replica that crashes does not;
+ * - a primary whose disk fails beside a synced backup does not, is stale, and
+ *   acks on in that view by the backup's copy, until it is set up again;
  * - a primary that had crashed, or is forced, is from then on what the volume
  *   should hold, and nobody else is.
  *
@@ -826,7 +872,8 @@ static void test_all_states(void)
 
 struct model {
 	struct pb_view	history[NR_VIEWS + 1];
-	u8		seen[1 << 20];
+	u16		seen[1 << 22];
+	u16		history_nr;
 	u64		states;
 	u64		wrong_primary;
 	u64		wrong_backup;
@@ -835,13 +882,17 @@ struct model {
 	u64		promotions;
 };
 
-/* In a key: 6 bits a replica, 2 for the number that was forced. */
+/*
+ * In a key: 6 bits a replica, 2 for the number that was forced, 2 for who serves
+ * through its backup.
+ */
 struct world {
 	u8	number[NR_REPLICAS];
 	u8	state[NR_REPLICAS];
 	bool	crashed[NR_REPLICAS];
 	bool	whole[NR_REPLICAS];
 	u8	forced;
+	u8	through;	/* who, NR_REPLICAS if nobody */
 };
 
 static struct model model;
@@ -850,7 +901,7 @@ static void explore(struct world world);
 
 static u32 world_key(const struct world *world)
 {
-	u32 i, key = world->forced;
+	u32 i, key = world->forced << 2 | world->through;
 
 	for (i = 0; i < NR_REPLICAS; i++)
 		key = key << 6 | world->number[i] << 4 | world->state[i] << 2 |
@@ -864,6 +915,11 @@ static struct pb_self world_self(const struct world *world, u32 who)
 				      model.history[world->number[who]]);
 
 	self.crashed = world->crashed[who];
+	if (world->through == who) {
+		self.role = PB_ROLE_PRIMARY;
+		self.through_backup = true;
+		self.disk_failed = true;
+	}
 	return self;
 }
 
@@ -891,6 +947,8 @@ static void take(struct world world, u32 who, u32 number, u32 flags)
 		model.promotions++;
 	}
 	world.crashed[who] = false;
+	if (world.through == who && !v.confirm)
+		world.through = NR_REPLICAS;
 	explore(world);
 }
 
@@ -905,7 +963,8 @@ static bool can_ack(const struct world *world, u32 number)
 		if (i && !(view->members[i].flags & SYNCED))
 			continue;
 		if (world->number[who] != number || world->crashed[who] ||
-		    world->state[who] != PB_REPLICA_SYNCED)
+		    (world->state[who] != PB_REPLICA_SYNCED &&
+		     (i || world->through != who)))
 			return false;
 	}
 	return true;
@@ -919,7 +978,8 @@ static void must_be_whole(const struct world *world, u32 number)
 
 	for (i = 0; i < view->nr_members; i++) {
 		who = view->members[i].replica[0] - 0x10;
-		if (world->whole[who] || !(view->members[i].flags & SYNCED))
+		if (world->whole[who] || !(view->members[i].flags & SYNCED) ||
+		    (!i && world->through == who))
 			continue;
 		if (i)
 			model.wrong_backup++;
@@ -942,15 +1002,30 @@ static void write_acked(struct world world, u32 number)
 	explore(world);
 }
 
+/* The primary's disk fails, and it goes on. */
+static void disk_fails(struct world world, u32 number)
+{
+	const struct pb_view *view = &model.history[number];
+	u32 who = view->members[0].replica[0] - 0x10;
+
+	if (world.through != NR_REPLICAS || view->nr_members < 2 ||
+	    !(view->members[1].flags & SYNCED))
+		return;
+	world.through = who;
+	world.state[who] = PB_REPLICA_STALE;
+	world.whole[who] = false;
+	explore(world);
+}
+
 static void explore(struct world world)
 {
 	u32 key = world_key(&world);
 	u32 who, number, able = 0;
 	struct world next;
 
-	if (model.seen[key])
+	if (model.seen[key] == model.history_nr)
 		return;
-	model.seen[key] = 1;
+	model.seen[key] = model.history_nr;
 	model.states++;
 	for (number = 1; number <= NR_VIEWS; number++) {
 		if (number < world.forced || !can_ack(&world, number))
@@ -958,6 +1033,7 @@ static void explore(struct world world)
 		able++;
 		must_be_whole(&world, number);
 		write_acked(world, number);
+		disk_fails(world, number);
 	}
 	model.two_primaries += able > 1;
 	for (who = 0; who < NR_REPLICAS; who++) {
@@ -971,6 +1047,8 @@ static void explore(struct world world)
 		next = world;
 		next.crashed[who] = true;
 		next.whole[who] = false;
+		if (next.through == who)
+			next.through = NR_REPLICAS;
 		explore(next);
 	}
 }
@@ -982,13 +1060,14 @@ static void all_histories(bool blank)
 		.state = { PB_REPLICA_SYNCED, PB_REPLICA_SYNCED,
 			   blank ? PB_REPLICA_BLANK : PB_REPLICA_SYNCED },
 		.whole = { true, true, !blank },
+		.through = NR_REPLICAS,
 	};
 	u32 h, i, rest, nr = 1;
 
 	for (i = 0; i < NR_VIEWS; i++)
 		nr *= nr_contents;
 	for (h = 0; h < nr; h++) {
-		memset(model.seen, 0, sizeof(model.seen));
+		model.history_nr++;
 		for (i = 1, rest = h; i <= NR_VIEWS; i++) {
 			model.history[i] = contents[rest % nr_contents];
 			model.history[i].number = i;
@@ -1023,6 +1102,7 @@ int main(void)
 	test_rule_0_1();
 	test_rule_2();
 	test_rule_2_backup();
+	test_through_backup();
 	test_rule_3_4_5();
 	test_rule_6();
 	test_rule_6_trouble();

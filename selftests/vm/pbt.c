@@ -46,6 +46,8 @@ static const struct {
 	{ "verify_bytes",	PB_CNT_VERIFY_BYTES },
 	{ "checked_bytes",	PB_CNT_CHECKED_BYTES },
 	{ "tx_bytes",		PB_CNT_TX_BYTES },
+	{ "read_fetched",	PB_CNT_READ_FETCHED },
+	{ "repaired",		PB_CNT_REPAIRED },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };
@@ -72,6 +74,8 @@ static bool flag_text(const struct pb_ioc_status *s, char *out, size_t room)
 		{ PB_STATUS_DISK_FAILED, "disk_failed" },
 		{ PB_STATUS_FORCED, "forced" },
 		{ PB_STATUS_META_FAILED, "meta_failed" },
+		{ PB_STATUS_THROUGH_BACKUP, "through_backup" },
+		{ PB_STATUS_DISK_ERRORS, "disk_errors" },
 	};
 	unsigned int i;
 
@@ -134,6 +138,8 @@ static bool number_field(const struct pb_ioc_status *s, const char *field,
 		*value = s->incarnation;
 	else if (!strcmp(field, "forced_view"))
 		*value = s->forced_view;
+	else if (!strcmp(field, "unreadable"))
+		*value = s->sync.unreadable;
 	else if (!strcmp(field, "unacked"))
 		*value = s->downstream.unacked;
 	else {

@@ -148,6 +148,8 @@ static struct json_object *json_status_flags(u32 flags)
 	add_bool(object, "disk_failed", flags & PB_STATUS_DISK_FAILED);
 	add_bool(object, "forced", flags & PB_STATUS_FORCED);
 	add_bool(object, "meta_failed", flags & PB_STATUS_META_FAILED);
+	add_bool(object, "through_backup", flags & PB_STATUS_THROUGH_BACKUP);
+	add_bool(object, "disk_errors", flags & PB_STATUS_DISK_ERRORS);
 	return object;
 }
 
@@ -174,6 +176,7 @@ static struct json_object *sync_object(const struct pb_sync_info *sync)
 	add_bool(object, "checksum", sync->checksum);
 	add_u64(object, "max_rate", sync->max_rate);
 	add_u64(object, "min_rate", sync->min_rate);
+	add_u64(object, "unreadable_bytes", sync->unreadable);
 	return object;
 }
 

@@ -119,6 +119,8 @@ static const char * const counter_names[] = {
 	[PB_CNT_SYNC_EQUAL]		= "sync_equal",
 	[PB_CNT_VERIFY_BYTES]		= "verify_bytes",
 	[PB_CNT_CHECKED_BYTES]		= "checked_bytes",
+	[PB_CNT_READ_FETCHED]		= "read_fetched",
+	[PB_CNT_REPAIRED]		= "repaired",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);

@@ -52,6 +52,10 @@ const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room)
 	if (rate > 0)
 		snprintf(line + len, room - len, ", %.1f MiB/s, %.0f s left",
 			 rate / (1 << 20), sync->left / rate);
+	len = strlen(line);
+	if (sync->unreadable)
+		snprintf(line + len, room - len, ", %llu bytes unreadable",
+			 (unsigned long long)sync->unreadable);
 	return line;
 }
 

@@ -142,6 +142,34 @@ static void advise_upstream(const struct pb_ioc_status *status,
 		    who(link, peer), name, name);
 }
 
+static void advise_disk(const struct pb_ioc_status *status, const char *name,
+			struct advice *advice)
+{
+	const struct pb_link *down = &status->downstream;
+	char peer[PB_UUID_TEXT];
+	u32 flags = status->flags;
+
+	if (flags & PB_STATUS_THROUGH_BACKUP) {
+		say(advice, "the disk of this node failed; the volume is served through %s alone: make %s primary and leave this node out ('pbctl view set'), replace the disk, then bring it back as a blank backup",
+		    who(down, peer), who(down, peer));
+		if (flags & PB_STATUS_DIVERGED)
+			say(advice, "the disk of %s failed too: no good copy is left, all I/O fails", who(down, peer));
+		else if (down->state != PB_LINK_UP)
+			say(advice, "without a link to %s nothing can be served, reads neither", who(down, peer));
+	} else if (flags & PB_STATUS_DISK_FAILED && status->role == PB_ROLE_PRIMARY) {
+		say(advice, "the disk of this node failed a write, which waits for %s: connect it, or set a view without it, in which the application gets the error",
+		    who(down, peer));
+	} else if (flags & PB_STATUS_DISK_FAILED) {
+		say(advice, "the data device failed a write: set a view without this replica ('pbctl view set'), replace the disk");
+	}
+	if (flags & PB_STATUS_DISK_ERRORS)
+		say(advice, "the data device failed writes, and the application was told: look at the disk, add a backup to '%s' if there is none",
+		    name);
+	if (status->sync.unreadable)
+		say(advice, "%llu bytes cannot be read from this disk and keep the backup from being synced: write them anew, from a file or another backup",
+		    (unsigned long long)status->sync.unreadable);
+}
+
 static void advise(const struct pb_ioc_status *status, const char *name,
 		   struct advice *advice)
 {
@@ -151,8 +179,7 @@ static void advise(const struct pb_ioc_status *status, const char *name,
 	if (status->role == PB_ROLE_FAILED || (flags & PB_STATUS_META_FAILED))
 		say(advice, "the metadata device failed and this replica has stopped: mend it, then 'pbctl remove %s' and 'pbctl create' again",
 		    name);
-	if (flags & PB_STATUS_DISK_FAILED)
-		say(advice, "the data device failed a write: set a view without this replica ('pbctl view set')");
+	advise_disk(status, name, advice);
 	if (flags & PB_STATUS_DIVERGED)
 		say(advice, "writes that failed here may be on this disk and not on the backup's: set a view in which the backup is unsynced");
 	if (status->role == PB_ROLE_UNCONFIRMED)

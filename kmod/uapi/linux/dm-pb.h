@@ -348,6 +348,8 @@ enum pb_counter {
 	PB_CNT_SYNC_EQUAL,		/* found equal by digests and not copied */
 	PB_CNT_VERIFY_BYTES,		/* compared by a verification */
 	PB_CNT_CHECKED_BYTES,		/* compared for the predecessor */
+	PB_CNT_READ_FETCHED,		/* bytes of reads that the backup served */
+	PB_CNT_REPAIRED,		/* of these, written anew to this disk */
 	PB_CNT_NR
 };
 
@@ -389,6 +391,7 @@ enum pb_sync_state {
  * @max_rate: bytes a second at most, 0 for no limit
  * @min_rate: bytes a second that application I/O does not slow it below, 0 if
  *	that may have half of the time
+ * @unreadable: bytes of @left that this disk cannot read
  */
 struct pb_sync_info {
 	__u32	state;
@@ -400,6 +403,7 @@ struct pb_sync_info {
 	__u32	reserved;
 	__u64	max_rate;
 	__u64	min_rate;
+	__u64	unreadable;
 };
 
 /**
@@ -446,6 +450,8 @@ struct pb_verify_info {
 #define PB_STATUS_DISK_FAILED	(1U << 2)	/* the data device failed a write */
 #define PB_STATUS_FORCED	(1U << 3)	/* a view was forced, data may be lost */
 #define PB_STATUS_META_FAILED	(1U << 4)	/* the metadata device failed */
+#define PB_STATUS_THROUGH_BACKUP (1U << 5)	/* the data device is not used: the backup serves */
+#define PB_STATUS_DISK_ERRORS	(1U << 6)	/* the data device failed writes, and the application was told */
 
 /**
  * struct pb_ioc_status - PB_IOC_STATUS: everything about one volume (out)
@@ -500,7 +506,7 @@ struct pb_ioc_status {
 	__u64			counters[PB_COUNTER_ROOM];
 	struct pb_sync_info	sync;
 	struct pb_verify_info	verify;
-	__u64			reserved[16];
+	__u64			reserved[15];
 	char			reason[PB_REASON_LEN];
 };
 
@@ -631,7 +637,8 @@ struct pb_ioc_differs {
  * @PB_EVENT_LINK_REFUSED: a hello was refused, by us or by the peer
  * @PB_EVENT_PEER_SILENT: nothing heard from the peer within its time-out
  * @PB_EVENT_NEWER_VIEW: the peer is in a newer view than we are
- * @PB_EVENT_DISK_ERROR: the data device failed; error is the errno
+ * @PB_EVENT_DISK_ERROR: the data device failed; error is the errno.  Failures
+ *	within a second of one that was told are told as a number
  * @PB_EVENT_META_ERROR: the metadata device failed; the replica has stopped
  * @PB_EVENT_PEER_DISK_ERROR: the peer's data device failed
  * @PB_EVENT_POLICY: the policy was changed
