@@ -2,7 +2,8 @@
 /*
  * A writer that notes what was acknowledged, and a check that it is there.
  *
- *   t_writer DEV SECONDS		"acked BLOCK FILL" for each, at the end "end: N errors"
+ *   t_writer DEV until FILE	writes until that file is there: "acked BLOCK FILL" for
+ *				each, at the end "end: N errors"
  *   t_writer DEV check FILE	each block has the fill acknowledged last, or a later one
  */
 #include <fcntl.h>
@@ -15,15 +16,13 @@
 #define BLOCK	4096
 #define BASE	(8 << 20)
 #define BLOCKS	64
-#define LEAST	200
 
-static int write_on(const char *dev, unsigned int seconds)
+static int write_on(const char *dev, const char *stop)
 {
-	uint64_t end = t_now_ms() + seconds * 1000, seed = 1;
 	unsigned int i, errors = 0;
+	uint64_t seed = 1;
 
-	/* So long that the disk's end is in it; so often that it matters. */
-	for (i = 0; i < LEAST || (t_now_ms() < end && i < 20 * LEAST); i++) {
+	for (i = 0; access(stop, F_OK); i++) {
 		unsigned int block = t_random(&seed) % BLOCKS;
 
 		if (t_do_io(dev, T_WRITE, BASE + block * BLOCK, BLOCK, i % 250))
@@ -72,7 +71,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[2], "check"))
 		return check(argv[1], argv[3]);
-	if (argc == 3)
-		return write_on(argv[1], atoi(argv[2]));
-	bail("usage: t_writer DEV SECONDS | DEV check FILE");
+	if (argc == 4 && !strcmp(argv[2], "until"))
+		return write_on(argv[1], argv[3]);
+	bail("usage: t_writer DEV until FILE | DEV check FILE");
 }
