@@ -332,6 +332,27 @@ static void half_answer(struct t_peer *peer)
 	is(ack_write(peer, &io), 0, "half an answer: the write too");
 }
 
+/* Who writes into the range waits until it is repaired. */
+static void range_is_held(struct t_peer *peer)
+{
+	uint64_t waits = t_counter(dev, PB_CNT_OVERLAP_WAITS);
+	struct pb_msg read, msg;
+	struct t_io io;
+	struct app app;
+	bool good;
+
+	good = t_peer_up(peer);
+	app_start(&app);
+	good = good && t_peer_expect(peer, PB_WIRE_READ, &read);
+	t_io_start(&io, dev, T_WRITE, 64 * 512, LEN, FILL);
+	ok(good && t_wait(t_counter(dev, PB_CNT_OVERLAP_WAITS) > waits),
+	   "a write into the range waits");
+	ok(answer(peer, &read) && !app_finish(&app), "the read is served");
+	ok(t_peer_expect(peer, PB_WIRE_WRITE, &msg) &&
+	   t_peer_ack(peer, msg.seq, 1) && !t_io_finish(&io),
+	   "then the write is sent and done");
+}
+
 /* The same answer once more. */
 static void twice(struct t_peer *peer)
 {
@@ -392,6 +413,7 @@ static int primary(void)
 	for (i = 0; i < ARRAY_SIZE(bad_answers); i++)
 		against_primary(&peer, &bad_answers[i]);
 	half_answer(&peer);
+	range_is_held(&peer);
 	twice(&peer);
 	cannot(&peer);
 	new_view(&peer);
