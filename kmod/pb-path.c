@@ -346,7 +346,7 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	if (res == PB_STARTED || res == PB_LOGGING)
 		conn = pb_path_conn_to_kick(path);
 	spin_unlock_irqrestore(&path->lock, flags);
-	if (res == PB_STARTED && is_change(req))
+	if (res == PB_STARTED && pb_path_is_change(req))
 		pb_crash_point(PB_CRASH_WRITE_STARTED);
 	pb_path_kick(conn);
 	return res;
@@ -409,7 +409,7 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 static void leave(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
-	if (is_change(req))
+	if (pb_path_is_change(req))
 		pb_crash_point(req->flags & PB_WIRE_COPY ?
 			       PB_CRASH_CHUNK_APPLIED : PB_CRASH_WRITE_DONE);
 	else if (req->type == PB_WIRE_FLUSH)
@@ -438,7 +438,7 @@ static void between_legs(const struct pb_req *req)
 
 	if (!req->legs)
 		return;
-	if (is_change(req))
+	if (pb_path_is_change(req))
 		pb_crash_point(acked ? PB_CRASH_WRITE_ACKED :
 				       PB_CRASH_WRITE_LOCAL);
 	else if (req->type == PB_WIRE_FLUSH)
