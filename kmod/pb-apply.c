@@ -577,9 +577,10 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 	case PB_WIRE_SYNC_BEGIN:
 	case PB_WIRE_SYNC_GO:
 	case PB_WIRE_SYNC_DONE:
+	case PB_WIRE_SIZE:
 		note_received(apply, areq);
 		apply->word = areq;
-		apply->on_word(apply, msg->type);
+		apply->on_word(apply, msg);
 		return 0;
 	case PB_WIRE_READ:
 		if (prepare_read(apply, areq))
@@ -686,6 +687,34 @@ static bool next_mark(struct pb_apply *apply, struct pb_tx_item *item)
 	return has;
 }
 
+/* A connection may be about to come up: then it goes out after the hello. */
+void pb_apply_tell_capacity(struct pb_apply *apply, u64 sectors)
+{
+	spin_lock_irq(&apply->lock);
+	apply->capacity = sectors;
+	if (apply->conn)
+		pb_conn_kick_later(apply->conn);
+	spin_unlock_irq(&apply->lock);
+}
+
+static bool next_capacity(struct pb_apply *apply, struct pb_tx_item *item)
+{
+	u64 sectors;
+
+	spin_lock_irq(&apply->lock);
+	sectors = apply->capacity;
+	apply->capacity = 0;
+	spin_unlock_irq(&apply->lock);
+	if (!sectors)
+		return false;
+	item->msg = (struct pb_msg) {
+		.type = PB_WIRE_CAPACITY,
+		.sector = sectors,
+	};
+	item->bio = NULL;
+	return true;
+}
+
 void pb_apply_send_marks(struct pb_apply *apply, struct pb_mark *marks, u32 nr)
 {
 	struct pb_mark *old;
@@ -752,7 +781,8 @@ bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
 {
 	u64 first = 0, count;
 
-	if (next_mark(apply, item) || next_answer(apply, item))
+	if (next_capacity(apply, item) || next_mark(apply, item) ||
+	    next_answer(apply, item))
 		return true;
 	spin_lock_irq(&apply->lock);
 	if (tell_difference(apply, item)) {
@@ -788,7 +818,7 @@ bool pb_apply_has_ack(struct pb_apply *apply)
 
 	spin_lock_irq(&apply->lock);
 	has = apply->ack_count || !list_empty(&apply->done) ||
-	      !list_empty(&apply->answers) ||
+	      !list_empty(&apply->answers) || apply->capacity ||
 	      apply->next_mark < apply->nr_marks;
 	spin_unlock_irq(&apply->lock);
 	return has;
@@ -846,6 +876,8 @@ void pb_apply_link_down(struct pb_apply *apply)
 
 	spin_lock_irq(&apply->lock);
 	apply->conn = NULL;
+	/* The next hello says it. */
+	apply->capacity = 0;
 	drop_done(apply);
 	drop_marks(apply, &marks);
 	spin_unlock_irq(&apply->lock);

@@ -52,7 +52,8 @@ struct pb_mark {
  * @marks: to be sent before any ack; kvmalloc'ed
  * @nr_marks: how many
  * @next_mark: the next to send
- * @word: a word about a state transfer that the owner works on
+ * @capacity: to be told to the predecessor, 0 for nothing
+ * @word: a word that the owner works on
  * @base: what is added to a sequence number to make a stamp of the log's
  * @peer_done: up to which number the predecessor has done everything too
  * @resume: stamps of earlier numbers than the next after this are not known
@@ -71,8 +72,8 @@ struct pb_mark {
  * @on_fault: tells the owner that a request failed; any context
  * @on_unreadable: tells the owner that data to be compared cannot be read; any
  *	context
- * @on_word: a word about a state transfer came; the owner works on it and says
- *	pb_apply_word_done().  Process context, must not wait
+ * @on_word: a word came; the owner works on it and says pb_apply_word_done().
+ *	Process context, must not wait
  */
 struct pb_apply {
 	spinlock_t		lock;
@@ -90,6 +91,7 @@ struct pb_apply {
 	struct pb_mark		*marks;
 	u32			nr_marks;
 	u32			next_mark;
+	u64			capacity;
 	struct pb_apply_req	*word;
 	u64			base;
 	u64			resume;
@@ -111,7 +113,8 @@ struct pb_apply {
 					    blk_status_t status);
 	void			(*on_unreadable)(struct pb_apply *apply,
 						 u64 sector, int error);
-	void			(*on_word)(struct pb_apply *apply, u8 type);
+	void			(*on_word)(struct pb_apply *apply,
+					   const struct pb_msg *msg);
 };
 
 /**
@@ -166,6 +169,13 @@ void pb_apply_word_done(struct pb_apply *apply, bool ok);
  * @nr: how many
  */
 void pb_apply_send_marks(struct pb_apply *apply, struct pb_mark *marks, u32 nr);
+
+/**
+ * pb_apply_tell_capacity() - the predecessor is to know that there is more room
+ * @apply: the source, with a connection that is up or will be
+ * @sectors: size of the room
+ */
+void pb_apply_tell_capacity(struct pb_apply *apply, u64 sectors);
 
 /**
  * pb_apply_next_ack() - the next ack to send

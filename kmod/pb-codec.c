@@ -32,6 +32,7 @@ static_assert(PB_WIRE_MAX_DATA / 512 ==
  * @payload: @count sectors of data follow
  * @digests: digests of the pieces of the range follow
  * @max_sectors: longest range; 0 for a type that has no range
+ * @size: @sector is a size
  * @tells: @sector is a sequence number
  * @answers: @seq is of the peer's; @status may say why there is no payload
  * @data_len: bytes that follow when it is neither @payload nor @digests
@@ -44,6 +45,7 @@ struct pb_wire_rule {
 	bool		acks;
 	bool		payload;
 	bool		digests;
+	bool		size;
 	bool		tells;
 	bool		answers;
 	u32		max_sectors;
@@ -138,6 +140,17 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 		.way = PB_GO_UP,
 		.max_sectors = PB_WIRE_MAX_DATA / 512,
 	},
+	[PB_WIRE_CAPACITY] = {
+		.name = "capacity",
+		.way = PB_GO_UP,
+		.size = true,
+	},
+	[PB_WIRE_SIZE] = {
+		.name = "size",
+		.way = PB_GO_DOWN,
+		.seq = true,
+		.size = true,
+	},
 };
 
 static const char *const pb_bye_texts[] = {
@@ -154,7 +167,7 @@ static const char *const pb_bye_texts[] = {
 	[PB_BYE_VIEW_NEW]	= "the peer is in a newer view",
 	[PB_BYE_VIEW_DIFFERS]	= "views of the same number have other members",
 	[PB_BYE_NOT_NEIGHBOUR]	= "the peer is not a neighbour in this view",
-	[PB_BYE_SIZE]		= "volumes differ in size",
+	[PB_BYE_SIZE]		= "the backup is smaller than the volume: 'pbctl resize' there; if just enlarged, list it as unsynced",
 	[PB_BYE_BLOCK_SIZE]	= "block sizes do not fit",
 	[PB_BYE_LIMITS]		= "limits do not fit",
 	[PB_BYE_FEATURES]	= "a feature is not understood",
@@ -272,7 +285,7 @@ static const char *pb_bad_fields(const struct pb_msg *msg,
 		return "a flag that this type does not have";
 	if (rule->seq != has_seq)
 		return "impossible sequence number";
-	if (!rule->max_sectors && !rule->tells && msg->sector)
+	if (!rule->max_sectors && !rule->size && !rule->tells && msg->sector)
 		return "a sector where this type has none";
 	if (!rule->max_sectors && rule->acks != has_count)
 		return "impossible count";
@@ -281,12 +294,28 @@ static const char *pb_bad_fields(const struct pb_msg *msg,
 	return pb_bad_origin(msg);
 }
 
+static const char *pb_bad_size(const struct pb_msg *msg,
+			       const struct pb_wire_rule *rule,
+			       const struct pb_bounds *bounds)
+{
+	if (!msg->sector)
+		return "a size of 0";
+	if (msg->sector & ((bounds->block_size >> 9) - 1))
+		return "a size that is not a multiple of the block size";
+	/* A predecessor's word about the volume; a successor may have more. */
+	if (rule->seq && msg->sector > bounds->data_sectors)
+		return "a volume that there is no room for";
+	return NULL;
+}
+
 static const char *pb_bad_range(const struct pb_msg *msg,
 				const struct pb_wire_rule *rule,
 				const struct pb_bounds *bounds)
 {
 	u32 mask = (bounds->block_size >> 9) - 1;
 
+	if (rule->size)
+		return pb_bad_size(msg, rule, bounds);
 	if (!rule->max_sectors)
 		return NULL;
 	if (!msg->count)
@@ -459,6 +488,8 @@ void pb_hello_pack(const struct pb_hello *hello, struct pb_wire_hello *wire)
 	wire->sync_view = cpu_to_le64(hello->data.sync_view);
 	memcpy(wire->sync_source, hello->data.sync_source, PB_UUID_LEN);
 	wire->marks = cpu_to_le32(hello->data.marks);
+	wire->reserved0 = 0;
+	wire->capacity_sectors = cpu_to_le64(hello->capacity_sectors);
 	memset(wire->reserved, 0, sizeof(wire->reserved));
 	wire->crc = cpu_to_le32(pb_wire_hello_crc(wire));
 }
@@ -491,6 +522,7 @@ static void pb_hello_from_wire(const struct pb_wire_hello *wire,
 	hello->data.sync_view = le64_to_cpu(wire->sync_view);
 	memcpy(hello->data.sync_source, wire->sync_source, PB_UUID_LEN);
 	hello->data.marks = le32_to_cpu(wire->marks);
+	hello->capacity_sectors = le64_to_cpu(wire->capacity_sectors);
 }
 
 static const char *pb_bad_data(const struct pb_data_id *data)
@@ -529,6 +561,8 @@ static const char *pb_bad_hello(const struct pb_hello *hello)
 		return "hello: incarnation is zero";
 	if (!hello->first_unacked)
 		return "hello: first unacked sequence number is zero";
+	if (hello->capacity_sectors < hello->data_sectors)
+		return "hello: a volume without room for it";
 	bad = pb_bad_limits(&hello->limits);
 	return bad ? bad : pb_bad_data(&hello->data);
 }
@@ -543,7 +577,8 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
 		*why = "damaged hello";
 		return -EBADMSG;
 	}
-	if (!pb_all_zero(wire->reserved, sizeof(wire->reserved))) {
+	if (wire->reserved0 ||
+	    !pb_all_zero(wire->reserved, sizeof(wire->reserved))) {
 		*why = "hello: reserved field not zero";
 		return -EPROTO;
 	}
@@ -559,7 +594,7 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
 
 enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 			   const struct pb_hello *peer, u64 peer_view,
-			   const u8 *neighbour)
+			   const u8 *neighbour, bool upstream)
 {
 	if (mine->version_max < peer->version_min ||
 	    peer->version_max < mine->version_min)
@@ -574,7 +609,8 @@ enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 		return PB_BYE_NOT_NEIGHBOUR;
 	if (mine->view_digest != peer->view_digest)
 		return PB_BYE_VIEW_DIFFERS;
-	if (mine->data_sectors != peer->data_sectors)
+	if (upstream ? mine->capacity_sectors < peer->data_sectors :
+		       peer->capacity_sectors < mine->data_sectors)
 		return PB_BYE_SIZE;
 	if (mine->block_size != peer->block_size ||
 	    mine->block_size < mine->min_block_size ||

@@ -79,11 +79,12 @@ struct pb_hello {
 	u32	min_block_size;
 	struct pb_limits limits;
 	struct pb_data_id data;
+	u64	capacity_sectors;
 };
 
 /**
  * struct pb_bounds - what a message may address
- * @data_sectors: size of the volume
+ * @data_sectors: what the receiver has room for
  * @block_size: logical block size, bytes, a power of two from 512 to 4096
  */
 struct pb_bounds {
@@ -113,12 +114,13 @@ struct pb_expect {
 };
 
 /**
- * pb_wire_is_word() - is it a word about a state transfer?
+ * pb_wire_is_word() - is it a word: what the successor's owner has to obey?
  * @type: enum pb_wire_type, any value
  */
 static inline bool pb_wire_is_word(u8 type)
 {
-	return type >= PB_WIRE_SYNC_BEGIN && type <= PB_WIRE_SYNC_DONE;
+	return (type >= PB_WIRE_SYNC_BEGIN && type <= PB_WIRE_SYNC_DONE) ||
+	       type == PB_WIRE_SIZE;
 }
 
 /**
@@ -137,7 +139,7 @@ void pb_codec_pack(const struct pb_msg *msg, struct pb_wire_hdr *hdr);
  *
  * Checks the magic, the crc, the type, that every field has a value its type
  * allows (zero where it has no meaning), that a range is aligned to the block
- * size, not empty and inside the volume, and that @data_len is what the type
+ * size, not empty and inside the bounds, and that @data_len is what the type
  * and count imply: so the caller may allocate @data_len bytes.
  *
  * Only a hello and a bye may have view number 0, only a bye PB_NO_MEMBER as
@@ -147,7 +149,8 @@ void pb_codec_pack(const struct pb_msg *msg, struct pb_wire_hdr *hdr);
  *
  * Return: 0, -EBADMSG (not a message of ours or damaged), -EPROTO (a field
  * has a value that its type forbids), -ERANGE (a range that is empty, outside
- * the volume, misaligned or too large).
+ * the bounds, misaligned or too large; a size that is 0, not whole blocks or,
+ * from the predecessor, beyond the bounds).
  */
 int pb_codec_unpack(const struct pb_wire_hdr *hdr,
 		    const struct pb_bounds *bounds, struct pb_msg *msg,
@@ -195,7 +198,7 @@ void pb_hello_pack(const struct pb_hello *hello, struct pb_wire_hello *wire);
  * Return: 0, -EBADMSG (damaged), -EPROTO (a field that no version allows:
  * version range upside down or with version 0, either block size not a power
  * of two from 512 to 65536, a zero UUID, zero incarnation, zero first_unacked,
- * reserved not zero).
+ * capacity below the size, reserved not zero).
  */
 int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
 		    const char **why);
@@ -207,9 +210,11 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
  * @peer: what the peer said
  * @peer_view: the view the peer said it in
  * @neighbour: UUID of the replica that should be at the other end
+ * @upstream: the peer is the predecessor
  *
  * In this order: version, features (the peer wants none that @mine does not),
- * volume, view number, neighbour, view digest, size, block size (equal, and
+ * volume, view number, neighbour, view digest, size (the successor has room for
+ * the predecessor's volume), block size (equal, and
  * not smaller than either disk's @min_block_size), limits (the peer's
  * @max_data must be PB_WIRE_MAX_DATA or more).
  *
@@ -217,7 +222,7 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
  */
 enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 			   const struct pb_hello *peer, u64 peer_view,
-			   const u8 *neighbour);
+			   const u8 *neighbour, bool upstream);
 
 /**
  * pb_limits_stack() - what suits both ends

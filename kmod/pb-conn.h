@@ -227,6 +227,16 @@ struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
 			       struct socket *sock);
 
 /**
+ * pb_conn_grow() - messages may address more from now on
+ * @conn: the connection
+ * @sectors: size of the room
+ */
+static inline void pb_conn_grow(struct pb_conn *conn, u64 sectors)
+{
+	WRITE_ONCE(conn->cfg.bounds.data_sectors, sectors);
+}
+
+/**
  * pb_conn_start() - begin: listen to the socket, say hello if it is our turn
  * @conn: just created
  */

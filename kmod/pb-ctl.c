@@ -233,6 +233,23 @@ static int ctl_differs(void *buf)
 	return 0;
 }
 
+static int ctl_resize(void *buf)
+{
+	struct pb_ioc_resize *arg = buf;
+	struct pb_device *pb;
+	int ret;
+
+	if (arg->reserved || (arg->flags & ~PB_RESIZE_FLAGS) ||
+	    !zero(arg->reason, sizeof(arg->reason)))
+		return refuse_reserved(arg->reason);
+	pb = device_for(&arg->dev, arg->reason);
+	if (IS_ERR(pb))
+		return PTR_ERR(pb);
+	ret = pb_resize_start(pb, arg, arg->reason);
+	pb_device_put(pb);
+	return ret;
+}
+
 /* By number; the command's size and direction must match as well. */
 static const struct {
 	unsigned int	cmd;
@@ -248,6 +265,7 @@ static const struct {
 	{ PB_IOC_SET_SYNC,	ctl_set_sync },
 	{ PB_IOC_VERIFY,	ctl_verify },
 	{ PB_IOC_DIFFERS,	ctl_differs },
+	{ PB_IOC_RESIZE,	ctl_resize },
 };
 
 static int run(unsigned int nr, void __user *user)

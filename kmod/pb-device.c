@@ -178,6 +178,7 @@ static int format(struct pb_device *pb, const struct pb_params *params,
 {
 	struct pb_super super = {
 		.data_sectors = params->sectors,
+		.capacity_sectors = params->sectors,
 		.replica_state = params->state,
 	};
 	int ret = check_format(params, &super.block_size, error);
@@ -203,8 +204,13 @@ static int check_super(struct pb_device *pb, const struct pb_params *params,
 
 	if (memcmp(super->volume, params->volume, PB_UUID_LEN))
 		return fail(error, -EMEDIUMTYPE, "the superblock is another volume's");
-	if (super->data_sectors != params->sectors)
+	if (super->data_sectors != params->sectors) {
+		DMERR("%s: the superblock says %llu sectors, the table %llu",
+		      super->name, super->data_sectors, (u64)params->sectors);
 		return fail(error, -EINVAL, "the superblock has another volume size");
+	}
+	if (super->capacity_sectors > bdev_nr_sectors(params->data))
+		return fail(error, -ENOSPC, "the data device is smaller than it was");
 	if (super->block_size < bdev_logical_block_size(params->data))
 		return fail(error, -EINVAL, "the data device's blocks are too large");
 	return check_area(pb, error);
@@ -235,6 +241,7 @@ static int load(struct pb_device *pb, const struct pb_params *params,
 	if (params->sectors & ((pb->super.block_size >> SECTOR_SHIFT) - 1))
 		return fail(error, -EINVAL, "the size is not a multiple of block_size");
 	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
+	pb_path_set_size(&pb->path, pb->super.data_sectors);
 	pb->crashed = pb->super.flags & PB_DISK_ACTIVE;
 	super = pb->super;
 	super.incarnation = pb_incarnation_next(super.incarnation,
@@ -336,6 +343,7 @@ static struct pb_device *alloc_device(struct gendisk *disk,
 	pb_link_init(pb);
 	pb_resync_init(pb);
 	pb_check_init(pb);
+	pb_resize_init(pb);
 	return pb;
 }
 
@@ -411,7 +419,7 @@ static int check_reload(const struct pb_device *pb,
 	if (memcmp(pb->super.volume, params->volume, PB_UUID_LEN) ||
 	    pb->data != params->data || pb->meta_dev != meta ||
 	    pb->super.data_sectors != params->sectors)
-		return fail(error, -EBUSY, "a reload cannot change volume, devices or size");
+		return fail(error, -EBUSY, "a reload cannot change volume or devices, and has the volume's size");
 	return 0;
 }
 
@@ -525,6 +533,7 @@ static void take_down(struct pb_device *pb)
 	pb_path_abandon(&pb->path);
 	pb_sync_stop(&pb->sync);
 	pb_check_end(pb);
+	pb_grow_stop(&pb->grow);
 	pb_durable_stop(pb);
 	mark_clean(pb);
 	mutex_unlock(&pb->ctl_mutex);
@@ -533,6 +542,7 @@ static void take_down(struct pb_device *pb)
 	cancel_work_sync(&pb->verify_work);
 	cancel_work_sync(&pb->word_work);
 	pb_fault_stop(pb);
+	cancel_work_sync(&pb->resize_work);
 	flush_workqueue(pb->zero_wq);
 	flush_workqueue(pb->io_wq);
 	pb_event_emit(&pb->source, PB_EVENT_REMOVED, pb->super.view.number,
@@ -661,5 +671,7 @@ void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status)
 	pb_link_status(&pb->down, &status->downstream);
 	pb_sync_status(&pb->sync, &status->sync);
 	pb_verify_status(&pb->verify, &status->verify);
+	status->capacity_sectors = pb->super.capacity_sectors;
+	pb_grow_status(&pb->grow, &status->resize);
 	pb_stats_sum(pb->stats, status->counters);
 }

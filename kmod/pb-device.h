@@ -18,6 +18,7 @@
 #include "pb-conn.h"
 #include "pb-durable.h"
 #include "pb-event.h"
+#include "pb-grow.h"
 #include "pb-log.h"
 #include "pb-mend.h"
 #include "pb-meta.h"
@@ -41,6 +42,8 @@ struct pb_device;
  * @member: its entry in the view
  * @limits: of its data device, once it said hello in this view, else
  *	physical_block is 0; guarded by the device's ti_mutex
+ * @size: of the volume, as far as it knows; and
+ * @capacity: what it has room for: both as it said last
  * @data: what its latest hello said of its data
  * @incarnation: and of its set-up; both of the connection's works and, while
  *	there is none or it is up, of whoever holds the device's ctl_mutex
@@ -55,6 +58,8 @@ struct pb_side {
 	u8			index;
 	struct pb_member	member;
 	struct pb_limits	limits;
+	u64			size;
+	u64			capacity;
 	struct pb_data_id	data;
 	u64			incarnation;
 	atomic64_t		connects;
@@ -125,8 +130,12 @@ struct pb_faults {
  *	the two go on where they were as long as neither is set up again;
  *	guarded by @ctl_mutex
  * @go_view: see @go_incarnation
- * @word_work: what the predecessor said about a state transfer
- * @word: PB_WIRE_SYNC_*
+ * @word_work: what the predecessor said about a state transfer or a size
+ * @word: PB_WIRE_SYNC_*, PB_WIRE_SIZE
+ * @word_size: PB_WIRE_SIZE: the size
+ * @grow: how the volume grows
+ * @resize_work: what of it needs @ctl_mutex
+ * @resize_said: an event has told how the latest resize ended
  * @up: the predecessor
  * @down: the successor
  * @limits_changed: a neighbour has said what its disk can do
@@ -184,6 +193,10 @@ struct pb_device {
 	u64			go_view;
 	struct work_struct	word_work;
 	u8			word;
+	u64			word_size;
+	struct pb_grow		grow;
+	struct work_struct	resize_work;
+	bool			resize_said;
 	struct pb_side		up;
 	struct pb_side		down;
 	bool			limits_changed;
@@ -394,11 +407,11 @@ void pb_resync_init(struct pb_device *pb);
 void pb_resync_link_down(struct pb_device *pb);
 
 /**
- * pb_resync_word() - the predecessor says something about a state transfer
+ * pb_resync_word() - the predecessor says something that must be obeyed
  * @apply: the source it came through
- * @type: PB_WIRE_SYNC_*
+ * @msg: PB_WIRE_SYNC_* or PB_WIRE_SIZE
  */
-void pb_resync_word(struct pb_apply *apply, u8 type);
+void pb_resync_word(struct pb_apply *apply, const struct pb_msg *msg);
 
 /**
  * pb_resync_takes() - may the predecessor send such a message now?
@@ -543,6 +556,62 @@ void pb_fault_chunk(struct pb_sync *sync, u64 sector, blk_status_t status,
  * Context: any.
  */
 void pb_fault_compare(struct pb_device *pb, u64 sector, blk_status_t status);
+
+/* pb-resize.c: more room, and larger volumes */
+
+/**
+ * pb_resize_init() - the volume does not grow
+ * @pb: the device
+ */
+void pb_resize_init(struct pb_device *pb);
+
+/**
+ * pb_resize_start() - for PB_IOC_RESIZE
+ * @pb: the device, ctl_mutex held
+ * @arg: checked for reserved fields
+ * @reason: filled on failure, PB_REASON_LEN bytes
+ *
+ * Context: process, waits for I/O.
+ * Return: see PB_IOC_RESIZE.
+ */
+int pb_resize_start(struct pb_device *pb, const struct pb_ioc_resize *arg,
+		    char *reason);
+
+/**
+ * pb_resize_end() - a new view begins, or this replica stops: it is not done
+ * @pb: the device, ctl_mutex held
+ */
+void pb_resize_end(struct pb_device *pb);
+
+/**
+ * pb_resize_link_up() - a connection to the successor came up
+ * @pb: the device
+ * @hello: what the successor said
+ *
+ * Context: a work of the connection.
+ * Return: whether the successor knows the volume's size; if not it is told, and
+ * a state transfer begins after that.
+ */
+bool pb_resize_link_up(struct pb_device *pb, const struct pb_hello *hello);
+
+/**
+ * pb_resize_capacity() - the successor has more room
+ * @pb: the device
+ * @sectors: how much
+ *
+ * Return: 0, or -EPROTO if it is less than before.
+ */
+int pb_resize_capacity(struct pb_device *pb, u64 sectors);
+
+/**
+ * pb_resize_obey() - the predecessor says what the volume's size is
+ * @pb: the device, ctl_mutex held
+ * @sectors: the size, not above the capacity
+ *
+ * Context: process, waits for I/O.
+ * Return: 0 or -EIO.
+ */
+int pb_resize_obey(struct pb_device *pb, u64 sectors);
 
 /* pb-role.c: views */
 

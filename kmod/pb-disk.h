@@ -92,7 +92,7 @@ struct pb_disk_peer {
  * @volume: UUID of the volume
  * @replica: UUID of this replica
  * @name: the volume's name
- * @data_sectors: size of the volume
+ * @data_sectors: size of the volume, as far as this replica knows
  * @block_size: logical block size of the volume, bytes
  * @flags: PB_DISK_*
  * @incarnation: of the device's latest set-up
@@ -117,6 +117,8 @@ struct pb_disk_peer {
  * @waits_view: view in which this replica began to wait for its successor's
  *	acks although the view lists the successor as unsynced, 0 if none
  * @peers: replicas that a dirty map is kept for
+ * @capacity_sectors: size that this replica has room for: the log may name
+ *	extents up to there, and the maps have blocks; not less than the volume's
  * @reserved: zero
  */
 struct pb_disk_super {
@@ -150,7 +152,8 @@ struct pb_disk_super {
 	__le64			sync_view;
 	__le64			waits_view;
 	struct pb_disk_peer	peers[PB_DISK_MAX_PEERS];
-	__u8			reserved[2912];
+	__le64			capacity_sectors;
+	__u8			reserved[2904];
 };
 
 #define PB_DISK_RECORD_MAGIC	0x3130474f4c425044ULL	/* "DPBLOG01" */
@@ -217,7 +220,8 @@ struct pb_disk_record {
  * @replica: UUID of the replica that keeps the map, not of the peer
  * @reserved: zero
  * @bits: a bit for each region from @index * PB_DISK_MAP_REGIONS on, the first
- *	the lowest of the first byte; 1 is dirty, beyond the volume's end 0
+ *	the lowest of the first byte; 1 is dirty; beyond the volume's end it means
+ *	nothing, beyond the capacity it is 0
  */
 struct pb_disk_map {
 	__le64	magic;

@@ -30,7 +30,7 @@ static u64 pb_layout_units(u64 sectors, u32 shift)
 
 u64 pb_layout_map_blocks(const struct pb_super *super)
 {
-	u64 regions = pb_layout_units(super->data_sectors,
+	u64 regions = pb_layout_units(super->capacity_sectors,
 				      super->region_shift);
 
 	return div_u64(regions + PB_DISK_MAP_REGIONS - 1, PB_DISK_MAP_REGIONS);
@@ -38,7 +38,7 @@ u64 pb_layout_map_blocks(const struct pb_super *super)
 
 u32 pb_layout_extents(const struct pb_super *super)
 {
-	return pb_layout_units(super->data_sectors, super->extent_shift);
+	return pb_layout_units(super->capacity_sectors, super->extent_shift);
 }
 
 u64 pb_layout_sectors(const struct pb_super *super)

@@ -4,7 +4,7 @@
  * the activity log, the dirty maps.  Pure logic: callable in any context.
  *
  * Sectors are counted from the start of the area.  Block b of all maps comes
- * before block b + 1 of any, so that a volume that grows only adds to the end.
+ * before block b + 1 of any, so that a capacity that grows only adds to the end.
  */
 #ifndef PB_LAYOUT_H
 #define PB_LAYOUT_H
@@ -32,13 +32,13 @@ u64 pb_layout_maps_start(const struct pb_super *super);
 u64 pb_layout_map_sector(const struct pb_super *super, u32 slot, u64 block);
 
 /**
- * pb_layout_map_blocks() - blocks of one dirty map
+ * pb_layout_map_blocks() - blocks of one dirty map, for the whole capacity
  * @super: valid
  */
 u64 pb_layout_map_blocks(const struct pb_super *super);
 
 /**
- * pb_layout_extents() - extents of the volume
+ * pb_layout_extents() - extents of the capacity
  * @super: valid, so that the number fits and is not PB_DISK_NO_EXTENT
  */
 u32 pb_layout_extents(const struct pb_super *super);
@@ -51,7 +51,7 @@ u64 pb_layout_sectors(const struct pb_super *super);
 
 /**
  * pb_layout_max_data() - largest volume that an area is enough for
- * @super: valid but for its data_sectors, which do not matter
+ * @super: valid but for its sizes, which do not matter
  * @area_sectors: size of the area
  *
  * Return: sectors, whole regions; 0 if there is no room for any volume.

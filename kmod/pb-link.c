@@ -175,6 +175,16 @@ static bool lost_what_it_acked(struct pb_side *side, const struct pb_hello *peer
 	       pb->super.peers[slot].incarnation != peer->incarnation;
 }
 
+/*
+ * A successor that holds everything knows of a larger volume before this
+ * replica says so.  One that does not was called synced by mistake.
+ */
+static bool lacks_a_part(struct pb_side *side, const struct pb_hello *peer)
+{
+	return READ_ONCE(side->pb->path.needs_ack) &&
+	       peer->data_sectors < side->hello.data_sectors;
+}
+
 /* The successor accepted our hello and its own fits: send on from @resume. */
 static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 				     const struct pb_hello *peer)
@@ -191,6 +201,8 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_RESTARTED;
 	if (lost_what_it_acked(side, peer))
 		return PB_BYE_RESTARTED;
+	if (lacks_a_part(side, peer))
+		return PB_BYE_SIZE;
 	side->data = peer->data;
 	side->incarnation = peer->incarnation;
 	conn->expect.resume_seq = resume;
@@ -199,7 +211,8 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	if (pb_path_link_up(&pb->path, conn, resume))
 		return PB_BYE_RESTARTED;
 	pb_conn_kick(conn);
-	if (!(side->member.flags & PB_MEMBER_SYNCED))
+	if (pb_resize_link_up(pb, peer) &&
+	    !(side->member.flags & PB_MEMBER_SYNCED))
 		pb_sync_link_up(&pb->sync);
 	pb_verify_link_up(&pb->verify);
 	return PB_BYE_NONE;
@@ -212,7 +225,7 @@ static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
 	enum pb_bye bye;
 
 	bye = pb_hello_check(&side->hello, conn->cfg.view, peer, msg->view,
-			     side->member.replica);
+			     side->member.replica, side->upstream);
 	if (bye == PB_BYE_VIEW_NEW)
 		emit(side, PB_EVENT_NEWER_VIEW, 0,
 		     "the peer is in a newer view");
@@ -277,6 +290,8 @@ static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 		return pb_path_differs(&pb->path, msg->sector, msg->count);
 	if (msg->type == PB_WIRE_DATA)
 		return take_data(pb, conn, msg);
+	if (msg->type == PB_WIRE_CAPACITY)
+		return pb_resize_capacity(pb, msg->sector);
 	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
 	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
 	return pb_path_acked(&pb->path, msg->seq, msg->count);
@@ -458,6 +473,7 @@ static void prepare_hello(struct pb_side *side, u32 timeout_ms)
 		.view_digest = pb_view_digest(&pb->super.view),
 		.block_size = pb->super.block_size,
 		.data_sectors = pb->super.data_sectors,
+		.capacity_sectors = pb->super.capacity_sectors,
 		.incarnation = pb->super.incarnation,
 		.max_data = PB_WIRE_MAX_DATA,
 		.timeout_ms = timeout_ms,
@@ -550,7 +566,7 @@ static struct pb_conn *new_conn(struct pb_side *side, int fd, u32 keepalive,
 		.owner = side,
 		.wq = pb->wq,
 		.stats = pb->stats,
-		.bounds.data_sectors = pb->super.data_sectors,
+		.bounds.data_sectors = pb->super.capacity_sectors,
 		.bounds.block_size = pb->super.block_size,
 		.view = pb->super.view.number,
 		.self = pb->index,

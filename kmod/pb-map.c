@@ -52,6 +52,35 @@ void pb_map_init(struct pb_map *map, u64 sectors, u32 region_shift,
 	map->flushing_blocks = map->pending_blocks + blocks;
 }
 
+/* Copies what is marked; the rest of the longs is zero. */
+static void pb_map_take_over(struct pb_map *map, const struct pb_map *old)
+{
+	memcpy(map->dirty, old->dirty,
+	       old->nr_blocks * BLOCK_LONGS * sizeof(long));
+	memcpy(map->pending, old->pending,
+	       old->nr_blocks * BLOCK_LONGS * sizeof(long));
+	memcpy(map->flushing, old->flushing,
+	       old->nr_blocks * BLOCK_LONGS * sizeof(long));
+	memcpy(map->stale_blocks, old->stale_blocks,
+	       BITS_TO_LONGS(old->nr_blocks) * sizeof(long));
+	memcpy(map->pending_blocks, old->pending_blocks,
+	       BITS_TO_LONGS(old->nr_blocks) * sizeof(long));
+	memcpy(map->flushing_blocks, old->flushing_blocks,
+	       BITS_TO_LONGS(old->nr_blocks) * sizeof(long));
+}
+
+void pb_map_grow(struct pb_map *map, const struct pb_map *old, bool dirty)
+{
+	pb_map_take_over(map, old);
+	map->nr_dirty = old->nr_dirty;
+	map->nr_pending = old->nr_pending;
+	map->nr_flushing = old->nr_flushing;
+	map->flush = old->flush;
+	if (dirty && map->sectors > old->sectors)
+		pb_map_set_dirty(map, old->sectors,
+				 map->sectors - old->sectors);
+}
+
 static u64 pb_map_block(u64 region)
 {
 	return div_u64(region, PB_DISK_MAP_REGIONS);
@@ -362,7 +391,7 @@ static int pb_map_check_head(const struct pb_map_id *id, u64 block,
 	return 0;
 }
 
-int pb_map_check_block(u64 nr_regions, const struct pb_map_id *id, u64 block,
+int pb_map_check_block(u64 room, const struct pb_map_id *id, u64 block,
 		       const struct pb_disk_map *disk, const char **why)
 {
 	size_t at = block * BLOCK_LONGS;
@@ -375,28 +404,29 @@ int pb_map_check_block(u64 nr_regions, const struct pb_map_id *id, u64 block,
 		return ret;
 	for (i = 0; i < BLOCK_LONGS; i++) {
 		bits = pb_map_get(&disk->bits[i * sizeof(long)]);
-		if (bits & ~pb_map_valid(nr_regions, at + i)) {
-			*why = "dirty map: marks beyond the volume's end";
+		if (bits & ~pb_map_valid(room, at + i)) {
+			*why = "dirty map: marks beyond the capacity";
 			return -EBADMSG;
 		}
 	}
 	return 0;
 }
 
-int pb_map_unpack_block(struct pb_map *map, const struct pb_map_id *id,
-			u64 block, const struct pb_disk_map *disk,
-			const char **why)
+int pb_map_unpack_block(struct pb_map *map, u64 room,
+			const struct pb_map_id *id, u64 block,
+			const struct pb_disk_map *disk, const char **why)
 {
 	size_t at = block * BLOCK_LONGS;
 	unsigned long bits;
 	u32 i;
 	int ret;
 
-	ret = pb_map_check_block(map->nr_regions, id, block, disk, why);
+	ret = pb_map_check_block(room, id, block, disk, why);
 	if (ret)
 		return ret;
 	for (i = 0; i < BLOCK_LONGS; i++) {
-		bits = pb_map_get(&disk->bits[i * sizeof(long)]);
+		bits = pb_map_get(&disk->bits[i * sizeof(long)]) &
+		       pb_map_valid(map->nr_regions, at + i);
 		map->nr_dirty += hweight_long(bits & ~map->dirty[at + i]);
 		map->dirty[at + i] |= bits;
 	}

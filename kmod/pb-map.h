@@ -96,6 +96,14 @@ void pb_map_init(struct pb_map *map, u64 sectors, u32 region_shift,
 		 unsigned long *longs);
 
 /**
+ * pb_map_grow() - take a map over into a larger one
+ * @map: just made, of the same regions and not less of them
+ * @old: the map; of no use afterwards
+ * @dirty: the peer lacks what is new
+ */
+void pb_map_grow(struct pb_map *map, const struct pb_map *old, bool dirty);
+
+/**
  * pb_map_set_dirty() - the peer lacks a write
  * @map: the map
  * @sector: where it begins
@@ -204,7 +212,7 @@ void pb_map_pack_block(struct pb_map *map, const struct pb_map_id *id,
 
 /**
  * pb_map_check_block() - is this a block of a dirty map?
- * @nr_regions: of the map
+ * @room: regions that the metadata area has room for
  * @id: whose it must be
  * @block: which one it must be
  * @disk: PB_DISK_BLOCK bytes from the disk, hostile
@@ -212,25 +220,27 @@ void pb_map_pack_block(struct pb_map *map, const struct pb_map_id *id,
  *
  * Return: as pb_map_unpack_block().
  */
-int pb_map_check_block(u64 nr_regions, const struct pb_map_id *id, u64 block,
+int pb_map_check_block(u64 room, const struct pb_map_id *id, u64 block,
 		       const struct pb_disk_map *disk, const char **why);
 
 /**
  * pb_map_unpack_block() - check a block and take its marks as dirty
  * @map: the map; changed on success only
+ * @room: regions that the metadata area has room for, not less than the map has
  * @id: whose it must be
  * @block: which one it must be
  * @disk: PB_DISK_BLOCK bytes from the disk, hostile
  * @why: set to a constant line on failure
  *
- * The block does not get stale by it.
+ * Marks beyond the map's end are dropped: they are of a size that never came
+ * into force.  The block does not get stale by it.
  *
  * Return: 0, -ENODATA (void: never written, or of another epoch or replica:
  * nothing in it is dirty), -EBADMSG (damaged, or not in its place:
  * pb_map_fill_block() is the answer).
  */
-int pb_map_unpack_block(struct pb_map *map, const struct pb_map_id *id,
-			u64 block, const struct pb_disk_map *disk,
-			const char **why);
+int pb_map_unpack_block(struct pb_map *map, u64 room,
+			const struct pb_map_id *id, u64 block,
+			const struct pb_disk_map *disk, const char **why);
 
 #endif /* PB_MAP_H */

@@ -30,7 +30,7 @@ static bool is_read(const struct pb_req *req)
 	return !req->type;
 }
 
-/* A word about a state transfer. */
+/* A word about a state transfer or a size. */
 static bool is_word(const struct pb_req *req)
 {
 	return pb_wire_is_word(req->type);
@@ -126,6 +126,11 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 		}
 		if (path->frozen)
 			return pb_path_hold(path, req, status);
+	}
+	/* A table may be longer than the volume of a predecessor of before. */
+	if (req->source->bounded && req->sector + req->count > path->sectors) {
+		*status = BLK_STS_IOERR;
+		return PB_REFUSED;
 	}
 	if (pb_path_is_fetch(req))
 		return pb_path_admit_fetch(path, req, status);
@@ -710,8 +715,9 @@ void pb_path_give_up(struct pb_path *path, blk_status_t status,
 	lowest = lowest_unacked(path);
 	/* Those whose local leg has not begun need not wait for a slot. */
 	pb_log_reject(path->log);
+	/* What is beyond the volume's end is nobody's data. */
 	list_for_each_entry(req, &path->unacked, node)
-		changes |= pb_path_is_change(req);
+		changes |= pb_path_is_change(req) && req->sector < path->sectors;
 	if (changes && status == BLK_STS_DM_REQUEUE)
 		path->unsettled = true;
 	else if (changes)
@@ -803,6 +809,13 @@ void pb_path_set_requeue(struct pb_path *path, bool requeue)
 	spin_lock_irq(&path->lock);
 	path->requeue = requeue;
 	release_unlock(path);
+}
+
+void pb_path_set_size(struct pb_path *path, u64 sectors)
+{
+	spin_lock_irq(&path->lock);
+	path->sectors = sectors;
+	spin_unlock_irq(&path->lock);
 }
 
 void pb_path_freeze(struct pb_path *path)

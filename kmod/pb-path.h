@@ -43,12 +43,14 @@ enum pb_copy {
 /**
  * struct pb_source - where requests come from and go back to
  * @guarded: only a primary may serve it (bios from above)
+ * @bounded: its requests end where the volume does
  * @submit: begin the local leg; process context.  Of a fetch: the data are here
  * @fetch: of a guarded one: a read that this disk cannot serve; process context
  * @complete: every leg is done; any context, no lock held
  */
 struct pb_source {
 	bool	guarded;
+	bool	bounded;
 	void	(*submit)(struct pb_req *req);
 	void	(*fetch)(struct pb_req *req);
 	void	(*complete)(struct pb_req *req, blk_status_t status);
@@ -187,6 +189,7 @@ enum pb_own_disk {
  *	already got have a downstream leg
  * @verifying: chunks of a verification may start
  * @disk: enum pb_own_disk; changed by set_disk() in pb-path-disk.c
+ * @sectors: size of the volume
  * @successor: the slot of the next member's dirty map, if it was not synced in
  *	the beginning; PB_DISK_MAX_PEERS if nothing was copied in this view
  * @diverged: failed a write that this disk may hold and the next member lacks
@@ -232,6 +235,7 @@ struct pb_path {
 	bool			copying;
 	bool			verifying;
 	u8			disk;
+	u64			sectors;
 	u32			successor;
 	bool			diverged;
 	bool			unsettled;
@@ -387,6 +391,13 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume);
  * policy or a noflush suspend says so.
  */
 void pb_path_link_down(struct pb_path *path);
+
+/**
+ * pb_path_set_size() - the volume has another size
+ * @path: the path
+ * @sectors: the size
+ */
+void pb_path_set_size(struct pb_path *path, u64 sectors);
 
 /**
  * pb_path_freeze() - hold guarded requests: a view change begins

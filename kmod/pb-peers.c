@@ -37,9 +37,9 @@ static void id_of(const struct pb_peers *peers, u32 slot, struct pb_map_id *id)
 	id->slot = slot;
 }
 
-static unsigned long *new_map(const struct pb_peers *peers, struct pb_map *map)
+static unsigned long *new_map(const struct pb_peers *peers, u64 sectors,
+			      struct pb_map *map)
 {
-	u64 sectors = peers->super->data_sectors;
 	u32 shift = peers->super->region_shift;
 	unsigned long *longs;
 
@@ -73,7 +73,8 @@ static void replace(struct pb_peers *peers, u32 slot, const struct pb_map *map,
 
 int pb_peers_prepare(struct pb_peers *peers, u32 slot)
 {
-	unsigned long *longs = new_map(peers, &peers->next[slot]);
+	unsigned long *longs = new_map(peers, peers->super->data_sectors,
+				       &peers->next[slot]);
 
 	if (!longs)
 		return -ENOMEM;
@@ -115,6 +116,8 @@ static void load_block(struct pb_peers *peers, struct pb_map *map, u32 slot,
 		       u64 index)
 {
 	u64 sector = pb_layout_map_sector(peers->super, slot, index);
+	u64 room = ((peers->super->capacity_sectors - 1) >>
+		    peers->super->region_shift) + 1;
 	struct pb_map_id id;
 	const char *why;
 	int ret;
@@ -122,7 +125,8 @@ static void load_block(struct pb_peers *peers, struct pb_map *map, u32 slot,
 	id_of(peers, slot, &id);
 	ret = pb_meta_read_block(peers->meta, sector, peers->block);
 	if (!ret)
-		ret = pb_map_unpack_block(map, &id, index, peers->block, &why);
+		ret = pb_map_unpack_block(map, room, &id, index, peers->block,
+					  &why);
 	if (ret && ret != -ENODATA)
 		pb_map_fill_block(map, index);
 }
@@ -130,7 +134,7 @@ static void load_block(struct pb_peers *peers, struct pb_map *map, u32 slot,
 int pb_peers_load(struct pb_peers *peers, u32 slot)
 {
 	struct pb_map map;
-	unsigned long *longs = new_map(peers, &map);
+	unsigned long *longs = new_map(peers, peers->super->data_sectors, &map);
 	u64 index;
 
 	if (!longs)
@@ -139,6 +143,51 @@ int pb_peers_load(struct pb_peers *peers, u32 slot)
 	for (index = 0; index < map.nr_blocks; index++)
 		load_block(peers, &map, slot, index);
 	replace(peers, slot, &map, longs);
+	mutex_unlock(&peers->io_mutex);
+	return 0;
+}
+
+static int prepare_grown(struct pb_peers *peers, u64 sectors)
+{
+	unsigned long used = READ_ONCE(peers->used);
+	u32 slot;
+
+	for_each_set_bit(slot, &used, PB_DISK_MAX_PEERS) {
+		peers->next_longs[slot] = new_map(peers, sectors,
+						  &peers->next[slot]);
+		if (!peers->next_longs[slot]) {
+			pb_peers_abort(peers);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* The old one's memory, to be freed. */
+static unsigned long *put_grown(struct pb_peers *peers, u32 slot, bool dirty)
+{
+	unsigned long *old = peers->longs[slot];
+
+	spin_lock_irq(peers->lock);
+	pb_map_grow(&peers->next[slot], &peers->maps[slot], dirty);
+	peers->maps[slot] = peers->next[slot];
+	peers->longs[slot] = peers->next_longs[slot];
+	spin_unlock_irq(peers->lock);
+	peers->next_longs[slot] = NULL;
+	return old;
+}
+
+int pb_peers_grow(struct pb_peers *peers, u64 sectors, unsigned long dirty)
+{
+	u32 slot;
+	int ret = prepare_grown(peers, sectors);
+
+	if (ret)
+		return ret;
+	mutex_lock(&peers->io_mutex);
+	for (slot = 0; slot < PB_DISK_MAX_PEERS; slot++)
+		if (peers->next_longs[slot])
+			vfree(put_grown(peers, slot, dirty & BIT(slot)));
 	mutex_unlock(&peers->io_mutex);
 	return 0;
 }

@@ -81,6 +81,19 @@ void pb_peers_commit(struct pb_peers *peers);
 void pb_peers_abort(struct pb_peers *peers);
 
 /**
+ * pb_peers_grow() - the volume is about to be larger
+ * @peers: the maps
+ * @sectors: its size to come
+ * @dirty: who lacks what is new: a bit each; the others' maps only get longer
+ *
+ * The new marks are not on the disk yet: see pb_peers_store().
+ *
+ * Context: process, serialised as pb_peers_prepare().
+ * Return: 0, or -ENOMEM, and nothing has changed.
+ */
+int pb_peers_grow(struct pb_peers *peers, u64 sectors, unsigned long dirty);
+
+/**
  * pb_peers_load() - read the map of a slot that the superblock names
  * @peers: the maps
  * @slot: has none yet

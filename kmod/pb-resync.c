@@ -338,12 +338,20 @@ bool pb_resync_takes(struct pb_device *pb, const struct pb_msg *msg)
 	u32 state = READ_ONCE(pb->super.replica_state);
 
 	/* Until it has begun anew the log must not see a write. */
-	if (READ_ONCE(pb->apply.word) && pb->word != PB_WIRE_SYNC_DONE)
+	if (READ_ONCE(pb->apply.word) && pb->word != PB_WIRE_SYNC_DONE &&
+	    pb->word != PB_WIRE_SIZE)
 		return false;
 	switch (msg->type) {
 	case PB_WIRE_SYNC_BEGIN:
 	case PB_WIRE_SYNC_GO:
 		return state != PB_REPLICA_SYNCED;
+	case PB_WIRE_SIZE:
+		return true;
+	case PB_WIRE_WRITE:
+		/* Beyond what this disk knows as the volume's: zeroes only. */
+		if (msg->sector + msg->count > READ_ONCE(pb->super.data_sectors))
+			return false;
+		fallthrough;
 	default:
 		return state == PB_REPLICA_SYNCED ||
 		       (state == PB_REPLICA_SYNCING && from_predecessor(pb));
@@ -433,6 +441,8 @@ static int obey(struct pb_device *pb)
 		return send_marks(pb);
 	case PB_WIRE_SYNC_GO:
 		return become_syncing(pb);
+	case PB_WIRE_SIZE:
+		return pb_resize_obey(pb, pb->word_size);
 	default:
 		return become_synced(pb);
 	}
@@ -451,17 +461,19 @@ static void word_work(struct work_struct *work)
 	pb_apply_word_done(&pb->apply, !ret);
 	if (ret)
 		pb_conn_fail(pb->up.conn, PB_BYE_RESTARTED, true,
-			     "state transfer: error %d", -ret);
+			     "what the predecessor said cannot be done: error %d",
+			     -ret);
 	pb_role_stop(pb);
 out_unlock:
 	mutex_unlock(&pb->ctl_mutex);
 }
 
-void pb_resync_word(struct pb_apply *apply, u8 type)
+void pb_resync_word(struct pb_apply *apply, const struct pb_msg *msg)
 {
 	struct pb_device *pb = container_of(apply, struct pb_device, apply);
 
-	pb->word = type;
+	pb->word = msg->type;
+	pb->word_size = msg->sector;
 	queue_work(pb->ctl_wq, &pb->word_work);
 }
 

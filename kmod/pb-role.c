@@ -130,6 +130,7 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 static void settle_failed(struct pb_device *pb)
 {
 	pb->stopped = true;
+	pb_resize_end(pb);
 	pb_link_disconnect(pb, NULL, PB_BYE_DISK_FAILED);
 	pb_path_settle(&pb->path, false, false, false);
 	pb_sync_stop(&pb->sync);
@@ -183,6 +184,7 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 		       synced_members(view) > 1);
 	if (READ_ONCE(pb->path.disk) == PB_OWN_FAILED)
 		WRITE_ONCE(pb->disk_failed, true);
+	pb_resize_end(pb);
 	/* What it had to say, if anything, is off the path now. */
 	pb_sync_stop(&pb->sync);
 	pb_check_end(pb);

@@ -22,6 +22,7 @@ static_assert(sizeof(struct pb_disk_peer) == 64);
 static_assert(PB_DISK_MAX_PEERS + 1 == PB_MAX_MEMBERS);
 static_assert(offsetof(struct pb_disk_super, crc) == 12);
 static_assert(offsetof(struct pb_disk_super, peers) == 736);
+static_assert(offsetof(struct pb_disk_super, capacity_sectors) == 1184);
 
 static u32 pb_super_crc(const struct pb_disk_super *disk)
 {
@@ -144,6 +145,7 @@ void pb_super_pack(const struct pb_super *super, struct pb_disk_super *disk)
 	memcpy(disk->replica, super->replica, PB_UUID_LEN);
 	memcpy(disk->name, super->name, PB_NAME_LEN);
 	disk->data_sectors = cpu_to_le64(super->data_sectors);
+	disk->capacity_sectors = cpu_to_le64(super->capacity_sectors);
 	disk->block_size = cpu_to_le32(super->block_size);
 	disk->flags = cpu_to_le32(super->flags);
 	disk->incarnation = cpu_to_le64(super->incarnation);
@@ -163,6 +165,7 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super)
 	memcpy(super->replica, disk->replica, PB_UUID_LEN);
 	memcpy(super->name, disk->name, PB_NAME_LEN);
 	super->data_sectors = le64_to_cpu(disk->data_sectors);
+	super->capacity_sectors = le64_to_cpu(disk->capacity_sectors);
 	super->block_size = le32_to_cpu(disk->block_size);
 	super->flags = le32_to_cpu(disk->flags);
 	super->incarnation = le64_to_cpu(disk->incarnation);
@@ -191,6 +194,11 @@ static int pb_super_identity(const struct pb_super *super, const char **why)
 	return 0;
 }
 
+static bool pb_super_whole(const struct pb_super *super, u64 sectors)
+{
+	return !(sectors & ((super->block_size >> 9) - 1));
+}
+
 static int pb_super_geometry(const struct pb_super *super, const char **why)
 {
 	if (!pb_block_size_ok(super->block_size, 4096)) {
@@ -198,8 +206,13 @@ static int pb_super_geometry(const struct pb_super *super, const char **why)
 		return -EINVAL;
 	}
 	if (!super->data_sectors ||
-	    (super->data_sectors & ((super->block_size >> 9) - 1))) {
+	    !pb_super_whole(super, super->data_sectors)) {
 		*why = "superblock: impossible size of the volume";
+		return -EINVAL;
+	}
+	if (super->capacity_sectors < super->data_sectors ||
+	    !pb_super_whole(super, super->capacity_sectors)) {
+		*why = "superblock: impossible capacity";
 		return -EINVAL;
 	}
 	return 0;
@@ -236,7 +249,7 @@ static int pb_super_log(const struct pb_super *super, const char **why)
 	if (!pb_in_range(super->extent_shift, PB_DISK_MIN_EXTENT_SHIFT,
 			 PB_DISK_MAX_EXTENT_SHIFT))
 		bad = "superblock: impossible extent size";
-	else if ((super->data_sectors - 1) >> super->extent_shift >=
+	else if ((super->capacity_sectors - 1) >> super->extent_shift >=
 		 PB_DISK_MAX_EXTENTS)
 		bad = "superblock: the volume has too many extents";
 	else if (!pb_in_range(super->log_slots, PB_DISK_MIN_LOG_SLOTS,
@@ -429,8 +442,28 @@ int pb_super_defaults(struct pb_super *super, const char **why)
 		super->region_shift = PB_DISK_DEF_REGION_SHIFT;
 	if (!super->nr_maps)
 		super->nr_maps = PB_DISK_DEF_MAPS;
+	if (!super->capacity_sectors)
+		super->capacity_sectors = super->data_sectors;
 	ret = pb_super_log(super, why);
 	return ret ? ret : pb_super_maps(super, why);
+}
+
+int pb_super_grow(struct pb_super *super, u64 sectors, const char **why)
+{
+	if (sectors < super->capacity_sectors) {
+		*why = "a volume cannot be made smaller";
+		return -EINVAL;
+	}
+	if (!pb_super_whole(super, sectors)) {
+		*why = "the size is not a multiple of the block size";
+		return -EINVAL;
+	}
+	if ((sectors - 1) >> super->extent_shift >= PB_DISK_MAX_EXTENTS) {
+		*why = "the volume would have too many extents";
+		return -EFBIG;
+	}
+	super->capacity_sectors = sectors;
+	return 0;
 }
 
 static int pb_super_higher(const struct pb_disk_super disk[PB_DISK_SLOTS],

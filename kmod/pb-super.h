@@ -49,6 +49,7 @@ struct pb_super {
 	u64		sync_view;
 	u64		waits_view;
 	struct pb_super_peer	peers[PB_DISK_MAX_PEERS];
+	u64		capacity_sectors;
 };
 
 /**
@@ -75,13 +76,13 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
  * (damaged: crc), -EPROTONOSUPPORT (a version that this code does not know),
  * -EINVAL (a field with an impossible value: zero UUID, generation,
  * incarnation or size, name that pb_name_valid() refuses, block size not a
- * power of two from 512 to 4096, size not a multiple of it, unknown flag or
- * state, unsound view, members without a view, non-zero reserved, and what is
+ * power of two from 512 to 4096, size or capacity not a multiple of it, capacity
+ * below the size, unknown flag or state, unsound view, members without a view, non-zero reserved, and what is
  * listed below).  The first that applies, in this order.
  *
  * Of the log and the maps: sizes and numbers in their ranges (PB_DISK_MIN_*,
  * PB_DISK_MAX_*); not more than
- * PB_DISK_MAX_EXTENTS extents; as many blocks as pb_record_min_blocks() wants
+ * PB_DISK_MAX_EXTENTS extents in the capacity; as many blocks as pb_record_min_blocks() wants
  * for the slots.  Epochs not zero and below next_epoch.
  *
  * Of the past: data_view, sync_view, waits_view and each base_view not above
@@ -97,13 +98,24 @@ int pb_super_unpack(const struct pb_disk_super *disk, struct pb_super *super,
 /**
  * pb_super_defaults() - choose the geometry of log and maps for a new replica
  * @super: what is zero of its log_blocks, log_slots, extent_shift,
- *	region_shift and nr_maps is set to the default; its data_sectors are
- *	set
+ *	region_shift, nr_maps and capacity_sectors is set to the default; its
+ *	data_sectors are set
  * @why: set to a constant line on failure
  *
  * Return: 0, -EINVAL (a value that pb_super_unpack() would refuse).
  */
 int pb_super_defaults(struct pb_super *super, const char **why);
+
+/**
+ * pb_super_grow() - may the capacity become larger?
+ * @super: valid; its capacity is set on success only
+ * @sectors: the capacity to come
+ * @why: set to a constant line on failure
+ *
+ * Return: 0, -EINVAL (smaller than now, or not whole blocks), -EFBIG (too many
+ * extents).
+ */
+int pb_super_grow(struct pb_super *super, u64 sectors, const char **why);
 
 /**
  * pb_super_pick() - choose between the two copies

@@ -386,6 +386,7 @@ static void bio_complete(struct pb_req *req, blk_status_t status)
 
 static const struct pb_source bio_source = {
 	.guarded	= true,
+	.bounded	= true,
 	.submit		= bio_submit,
 	.fetch		= bio_fetch,
 	.complete	= bio_complete,

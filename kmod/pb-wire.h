@@ -56,6 +56,8 @@
  *	range, with your data; the ack follows what differs
  * @PB_WIRE_DIFFERS: upstream: this part of a check's range is not the same, or
  *	cannot be read
+ * @PB_WIRE_CAPACITY: upstream: there is room for a volume of @sector sectors
+ * @PB_WIRE_SIZE: downstream: the volume has @sector sectors from now on
  */
 enum pb_wire_type {
 	PB_WIRE_HELLO		= 1,
@@ -73,6 +75,8 @@ enum pb_wire_type {
 	PB_WIRE_DATA		= 13,
 	PB_WIRE_CHECK		= 14,
 	PB_WIRE_DIFFERS		= 15,
+	PB_WIRE_CAPACITY	= 16,
+	PB_WIRE_SIZE		= 17,
 };
 
 /* Flags of a message. */
@@ -91,8 +95,8 @@ enum pb_wire_type {
  * @seq: what travels downstream: consecutive from 1 in a stream; ack: first
  *	acked; data: of the read
  * @sector: write, zeroes, check, mark, differs, read, data: where, in sectors of
- *	512 bytes; flush, keepalive: all messages up to this number are done here
- *	as well
+ *	512 bytes; capacity, size: how many of these; flush, keepalive: all
+ *	messages up to this number are done here as well
  * @count: write, zeroes, check, mark, differs, read, data: sectors; ack: messages
  *	acked
  * @data_len: bytes that follow this header
@@ -128,7 +132,7 @@ struct pb_wire_hdr {
  * @replica: UUID of the sending replica
  * @view_digest: crc32c over the sender's view record
  * @block_size: logical block size of the volume, bytes
- * @data_sectors: size of the volume
+ * @data_sectors: size of the volume, as far as the sender knows
  * @incarnation: of the sender: new each time its device is set up, never 0
  * @peer_incarnation: of the receiver, as the sender remembers it from this
  *	view; 0 if it does not
@@ -148,6 +152,8 @@ struct pb_wire_hdr {
  * @sync_source: state syncing: from whom
  * @marks: enum pb_marks: what its activity log says of the time before it was
  *	set up
+ * @reserved0: zero
+ * @capacity_sectors: size that the sender has room for
  * @reserved: zero
  * @crc: crc32c of all before it
  */
@@ -176,7 +182,9 @@ struct pb_wire_hello {
 	__le64	sync_view;
 	__u8	sync_source[16];
 	__le32	marks;
-	__u8	reserved[24];
+	__le32	reserved0;
+	__le64	capacity_sectors;
+	__u8	reserved[12];
 	__le32	crc;
 };
 
@@ -209,7 +217,7 @@ enum pb_bye {
 	PB_BYE_VIEW_NEW		= 10,	/* the receiver's view is newer than the sender's */
 	PB_BYE_VIEW_DIFFERS	= 11,	/* same number, other members */
 	PB_BYE_NOT_NEIGHBOUR	= 12,	/* the receiver is not next to the sender */
-	PB_BYE_SIZE		= 13,	/* the volumes differ in size */
+	PB_BYE_SIZE		= 13,	/* the successor is too small */
 	PB_BYE_BLOCK_SIZE	= 14,	/* block sizes do not fit */
 	PB_BYE_LIMITS		= 15,	/* other limits do not fit */
 	PB_BYE_FEATURES		= 16,	/* a feature is not understood */

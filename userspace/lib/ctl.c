@@ -178,6 +178,12 @@ int pb_ctl_differs(struct pb_ctl *ctl, struct pb_ioc_differs *arg,
 	return on_volume(ctl, PB_IOC_DIFFERS, arg, arg->reason, err);
 }
 
+int pb_ctl_resize(struct pb_ctl *ctl, struct pb_ioc_resize *arg,
+		  struct pb_error *err)
+{
+	return on_volume(ctl, PB_IOC_RESIZE, arg, arg->reason, err);
+}
+
 /*
  * Volumes that come and go between two calls may be missed or, never twice
  * in one answer, be seen twice: the list is for people and for a first look.

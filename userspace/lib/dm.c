@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -236,6 +237,90 @@ int pb_dm_create(const struct pb_dm_table *table, struct pb_ioc_dev *dev,
 		ret = get_dev(task, table->name, dev, err);
 	if (task)
 		dm_task_destroy(task);
+	return ret;
+}
+
+/* The one target of a live table; @params is allocated. */
+static int get_table(const char *name, u64 *sectors, char **params,
+		     struct pb_error *err)
+{
+	struct dm_task *task = new_task(DM_DEVICE_TABLE, name);
+	char *type = NULL, *text = NULL;
+	uint64_t start = 0, length = 0;
+	int ret = 0;
+
+	*params = NULL;
+	if (!task || !dm_task_run(task))
+		ret = dm_failed(task, "read the table of", name, "", err);
+	else if (dm_get_next_target(task, NULL, &start, &length, &type,
+				    &text) ||
+		 !type || strcmp(type, TARGET_NAME) || start)
+		ret = pb_fail(err, -EINVAL, "%s is not a dm-pb volume", name);
+	else
+		*params = strdup(text);
+	*sectors = length;
+	if (!ret && !*params)
+		ret = pb_fail(err, -ENOMEM, "no memory");
+	if (task)
+		dm_task_destroy(task);
+	return ret;
+}
+
+static int load_table(const char *name, u64 sectors, const char *params,
+		      struct pb_error *err)
+{
+	struct dm_task *task = new_task(DM_DEVICE_RELOAD, name);
+	char reason[PB_REASON_LEN];
+	int log_fd = log_open();
+	int ret = 0;
+
+	if (!task ||
+	    !dm_task_add_target(task, 0, sectors, TARGET_NAME, params)) {
+		ret = dm_failed(task, "set up", name, complaint, err);
+	} else if (!dm_task_run(task)) {
+		log_reason(log_fd, reason, sizeof(reason));
+		ret = dm_failed(task, "load the new table of", name, reason,
+				err);
+	}
+	log_close(log_fd);
+	if (task)
+		dm_task_destroy(task);
+	return ret;
+}
+
+/* Suspends, puts the loaded table in place, and goes on. */
+static int use_table(const char *name, struct pb_error *err)
+{
+	struct dm_task *task = new_task(DM_DEVICE_RESUME, name);
+	u32 cookie = 0;
+	int ret = 0;
+
+	/* A file system on it need not be frozen: nothing of it moves. */
+	if (!task || !dm_task_skip_lockfs(task) ||
+	    !dm_task_set_cookie(task, &cookie, 0))
+		ret = dm_failed(task, "set up", name, complaint, err);
+	else if (!dm_task_run(task))
+		ret = dm_failed(task, "put the new table in place of", name, "",
+				err);
+	dm_udev_wait(cookie);
+	if (task)
+		dm_task_destroy(task);
+	return ret;
+}
+
+int pb_dm_resize(const char *name, u64 sectors, struct pb_error *err)
+{
+	u64 length = 0;
+	char *params;
+	int ret;
+
+	ret = get_table(name, &length, &params, err);
+	if (!ret && length != sectors) {
+		ret = load_table(name, sectors, params, err);
+		if (!ret)
+			ret = use_table(name, err);
+	}
+	free(params);
 	return ret;
 }
 

@@ -205,6 +205,17 @@ struct json_object *pb_json_range(const struct pb_range *range)
 	return object;
 }
 
+static struct json_object *resize_object(const struct pb_resize_info *resize)
+{
+	struct json_object *object = new_object();
+
+	add_word(object, "state", pb_resize_name(resize->state));
+	add_u64(object, "error", resize->error);
+	add_u64(object, "sectors", resize->sectors);
+	add_u64(object, "zeroed_sectors", resize->zeroed);
+	return object;
+}
+
 struct json_object *pb_json_status(const struct pb_ioc_status *status)
 {
 	struct json_object *object = new_object();
@@ -224,6 +235,8 @@ struct json_object *pb_json_status(const struct pb_ioc_status *status)
 	pb_json_add(object, "transfer", sync_object(&status->sync));
 	pb_json_add(object, "verify", pb_json_verify(&status->verify));
 	add_u64(object, "data_sectors", status->data_sectors);
+	add_u64(object, "capacity_sectors", status->capacity_sectors);
+	pb_json_add(object, "resize", resize_object(&status->resize));
 	add_u64(object, "block_size", status->block_size);
 	add_hex(object, "incarnation", status->incarnation, 16);
 	add_u64(object, "in_flight", status->in_flight);
@@ -313,6 +326,7 @@ static struct json_object *json_super(const struct pb_super *super)
 	pb_json_add(object, "name",
 		    pb_json_text(super->name, sizeof(super->name)));
 	add_u64(object, "data_sectors", super->data_sectors);
+	add_u64(object, "capacity_sectors", super->capacity_sectors);
 	add_u64(object, "block_size", super->block_size);
 	add_u64(object, "flags", super->flags);
 	add_bool(object, "active", super->flags & PB_DISK_ACTIVE);

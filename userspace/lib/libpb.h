@@ -59,6 +59,7 @@ const char *pb_link_state_name(u32 state);
 const char *pb_policy_name(u32 policy);
 const char *pb_sync_name(u32 state);
 const char *pb_verify_name(u32 state);
+const char *pb_resize_name(u32 state);
 const char *pb_event_name(u32 type);
 
 /**
@@ -270,6 +271,8 @@ int pb_ctl_differs(struct pb_ctl *ctl, struct pb_ioc_differs *arg,
 		   struct pb_error *err);
 int pb_ctl_set_sync(struct pb_ctl *ctl, struct pb_ioc_sync *arg,
 		    struct pb_error *err);
+int pb_ctl_resize(struct pb_ctl *ctl, struct pb_ioc_resize *arg,
+		  struct pb_error *err);
 
 /**
  * pb_ctl_next_event() - take the next event
@@ -360,6 +363,19 @@ struct pb_dm_table {
  */
 int pb_dm_create(const struct pb_dm_table *table, struct pb_ioc_dev *dev,
 		 struct pb_error *err);
+
+/**
+ * pb_dm_resize() - give a device's table another length
+ * @name: its name
+ * @sectors: the length
+ * @err: why not; with the kernel's own reason where its log can be read
+ *
+ * Waits for what is under way on the device.  Does nothing if the table has
+ * that length.
+ *
+ * Return: 0, -ENODEV, -EINVAL (not one target of ours), or another -errno.
+ */
+int pb_dm_resize(const char *name, u64 sectors, struct pb_error *err);
 
 /**
  * pb_dm_remove() - remove a device

@@ -89,13 +89,9 @@ void pb_log_free(struct pb_log *log)
 	memset(log, 0, sizeof(*log));
 }
 
-static u32 marks(const struct pb_disk_map *disk)
+static u64 regions(const struct pb_super *super, u64 sectors)
 {
-	u32 i, nr = 0;
-
-	for (i = 0; i < PB_DISK_MAP_BYTES; i++)
-		nr += hweight_long(disk->bits[i]);
-	return nr;
+	return ((sectors - 1) >> super->region_shift) + 1;
 }
 
 static u64 regions_of_block(const struct pb_map_info *info, u64 block)
@@ -105,22 +101,34 @@ static u64 regions_of_block(const struct pb_map_info *info, u64 block)
 	return left < PB_DISK_MAP_REGIONS ? left : PB_DISK_MAP_REGIONS;
 }
 
+/* Those beyond the volume's end mean nothing. */
+static u32 marks(const struct pb_disk_map *disk, u64 regions)
+{
+	u32 i, nr = 0;
+
+	for (i = 0; i < regions / 8; i++)
+		nr += hweight_long(disk->bits[i]);
+	if (regions % 8)
+		nr += hweight_long(disk->bits[i] & ((1U << regions % 8) - 1));
+	return nr;
+}
+
 static void read_map_block(int fd, const struct pb_area *area,
 			   const struct pb_map_id *id, u64 block,
 			   struct pb_map_info *info)
 {
 	u64 sector = area->start +
 		     pb_layout_map_sector(&area->super, id->slot, block);
+	u64 room = regions(&area->super, area->super.capacity_sectors);
 	const char *why = "dirty map: a block that cannot be read";
 	struct pb_disk_map disk;
 	int ret;
 
 	ret = pb_pread_block(fd, sector, &disk);
 	if (!ret)
-		ret = pb_map_check_block(info->nr_regions, id, block, &disk,
-					 &why);
+		ret = pb_map_check_block(room, id, block, &disk, &why);
 	if (!ret) {
-		info->nr_dirty += marks(&disk);
+		info->nr_dirty += marks(&disk, regions_of_block(info, block));
 		return;
 	}
 	if (ret == -ENODATA) {
@@ -146,8 +154,8 @@ void pb_map_read(int fd, const struct pb_area *area, u32 slot,
 	memcpy(id.replica, super->replica, PB_UUID_LEN);
 	memset(info, 0, sizeof(*info));
 	info->slot = slot;
-	info->nr_blocks = pb_layout_map_blocks(super);
-	info->nr_regions = ((super->data_sectors - 1) >> super->region_shift) + 1;
+	info->nr_regions = regions(super, super->data_sectors);
+	info->nr_blocks = DIV_ROUND_UP(info->nr_regions, PB_DISK_MAP_REGIONS);
 	for (block = 0; block < info->nr_blocks; block++)
 		read_map_block(fd, area, &id, block, info);
 }

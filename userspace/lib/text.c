@@ -56,6 +56,7 @@ static const char * const event_names[] = {
 	[PB_EVENT_SYNC_PROGRESS]	= "sync-progress",
 	[PB_EVENT_VERIFY]		= "verify",
 	[PB_EVENT_DIFFERS]		= "differs",
+	[PB_EVENT_RESIZED]		= "resized",
 };
 
 static const char * const sync_names[] = {
@@ -76,6 +77,16 @@ static const char * const verify_names[] = {
 	[PB_VERIFY_RUN]		= "comparing",
 	[PB_VERIFY_DONE]	= "done",
 	[PB_VERIFY_STOPPED]	= "stopped",
+};
+
+static const char * const resize_names[] = {
+	[PB_RESIZE_OFF]		= "off",
+	[PB_RESIZE_ZERO]	= "zeroing",
+	[PB_RESIZE_FLUSH]	= "flushing",
+	[PB_RESIZE_TELL]	= "telling",
+	[PB_RESIZE_STORE]	= "storing",
+	[PB_RESIZE_DONE]	= "done",
+	[PB_RESIZE_FAILED]	= "failed",
 };
 
 static const char * const counter_names[] = {
@@ -160,6 +171,11 @@ const char *pb_verify_name(u32 state)
 const char *pb_sync_name(u32 state)
 {
 	return name_of(sync_names, ARRAY_SIZE(sync_names), state);
+}
+
+const char *pb_resize_name(u32 state)
+{
+	return name_of(resize_names, ARRAY_SIZE(resize_names), state);
 }
 
 const char *pb_event_name(u32 type)

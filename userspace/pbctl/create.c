@@ -374,6 +374,9 @@ static void check_geometry(struct create *create)
 
 static void plan_format(struct create *create)
 {
+	if (!create->synced && !create->blank && !create->meta.path)
+		fail("there is no superblock at the end of %s: if the device was enlarged, its metadata is where it ended before (see 'Larger volumes' in dm-pb.rst); for a new replica say --declare-synced if the device holds the volume's data, --blank if it is to be filled",
+		     create->data.path);
 	if (!create->synced && !create->blank)
 		fail("there is no superblock on %s: say --declare-synced if %s holds the volume's data, --blank if it is to be filled",
 		     create->meta.path ?: create->data.path,

@@ -123,8 +123,9 @@ static void print_super(const struct pb_super *super)
 	printf("  volume         %s %s\n", pb_uuid_text(super->volume, uuid),
 	       pb_printable(name, sizeof(name), super->name, PB_NAME_LEN));
 	printf("  replica        %s\n", pb_uuid_text(super->replica, uuid));
-	printf("  size           %llu sectors, block size %u\n",
-	       (unsigned long long)super->data_sectors, super->block_size);
+	printf("  size           %llu sectors, block size %u; room for %llu sectors\n",
+	       (unsigned long long)super->data_sectors, super->block_size,
+	       (unsigned long long)super->capacity_sectors);
 	printf("  flags          %#x%s\n", super->flags,
 	       super->flags & PB_DISK_ACTIVE ?
 	       " (active: set up, or not removed in order)" : "");

@@ -23,6 +23,7 @@ static const struct verb * const verbs[] = {
 	&verb_policy,
 	&verb_resync,
 	&verb_verify,
+	&verb_resize,
 	&verb_dump_meta,
 	&verb_info,
 };

@@ -41,7 +41,18 @@ extern const struct verb verb_listen;
 extern const struct verb verb_disconnect;
 extern const struct verb verb_view_set;
 extern const struct verb verb_view_show;
+
+/**
+ * follow_size() - give a volume's table the volume's length
+ * @status: the volume's
+ * @err: why not
+ *
+ * Return: 0 or -errno.
+ */
+int follow_size(const struct pb_ioc_status *status, struct pb_error *err);
+
 extern const struct verb verb_policy;
+extern const struct verb verb_resize;
 extern const struct verb verb_resync;
 extern const struct verb verb_verify;
 extern const struct verb verb_dump_meta;
@@ -125,11 +136,13 @@ void print_json_line(struct json_object *object);
  */
 void print_members(const struct pb_view *view, const u8 *self);
 
-/* How far a state transfer or a verification is, in one line. */
+/* How far a state transfer, a verification or a resize is, in one line. */
 #define PROGRESS_LINE	160
 
 const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room);
 const char *verify_line(const struct pb_verify_info *verify, char *line,
+			size_t room);
+const char *resize_line(const struct pb_ioc_status *status, char *line,
 			size_t room);
 
 /**

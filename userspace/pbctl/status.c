@@ -253,6 +253,9 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	       status->dev.major, status->dev.minor,
 	       (unsigned long long)status->data_sectors,
 	       (double)status->data_sectors / (1 << 21), status->block_size);
+	if (status->capacity_sectors != status->data_sectors)
+		printf("  room        for %llu sectors\n",
+		       (unsigned long long)status->capacity_sectors);
 	printf("  volume      %s %s\n", pb_uuid_text(status->volume, uuid),
 	       pb_printable(text, sizeof(text), status->name, PB_NAME_LEN));
 	printf("  replica     %s\n", pb_uuid_text(status->replica, uuid));
@@ -269,6 +272,9 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	if (status->verify.state != PB_VERIFY_OFF)
 		printf("  verify      %s\n",
 		       verify_line(&status->verify, line, sizeof(line)));
+	if (status->resize.state != PB_RESIZE_OFF)
+		printf("  resize      %s\n",
+		       resize_line(status, line, sizeof(line)));
 	printf("  writes      %llu in flight, %llu held, oldest %u ms, %llu being applied; policy %s\n",
 	       (unsigned long long)status->in_flight,
 	       (unsigned long long)status->held, status->oldest_wait_ms,

@@ -61,6 +61,23 @@ static char **parse_set(struct pb_ioc_view *arg, int argc, char **argv)
 	return args;
 }
 
+/*
+ * Before it serves, not after: whoever opens it must see the right size.  Not
+ * while it serves: that would wait for writes which maybe wait for this view.
+ */
+static void follow(struct pb_ctl *ctl, const struct pb_ioc_dev *dev)
+{
+	struct pb_ioc_status status;
+	struct pb_error err;
+
+	get_status(ctl, dev, &status);
+	if (status.role == PB_ROLE_PRIMARY)
+		return;
+	if (follow_size(&status, &err))
+		fprintf(stderr, "pbctl: the device does not have the volume's size, %llu sectors: %s\n",
+			(unsigned long long)status.data_sectors, err.text);
+}
+
 static int run_set(int argc, char **argv)
 {
 	struct pb_ioc_status status;
@@ -72,6 +89,7 @@ static int run_set(int argc, char **argv)
 
 	args = parse_set(&arg, argc, argv);
 	open_volume(args[0], &ctl, &arg.dev);
+	follow(&ctl, &arg.dev);
 	if (pb_ctl_set_view(&ctl, &arg, &err))
 		fail("%s", err.text);
 	get_status(&ctl, &arg.dev, &status);

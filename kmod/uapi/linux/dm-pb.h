@@ -444,6 +444,42 @@ struct pb_verify_info {
 	__u64	seconds;
 };
 
+/**
+ * enum pb_resize_state - a volume grows; drawing in pb-grow.h
+ * @PB_RESIZE_OFF: it does not
+ * @PB_RESIZE_ZERO: the new area is being zeroed on every member
+ * @PB_RESIZE_FLUSH: their disks flush that
+ * @PB_RESIZE_TELL: the successor's disk is to know the new size
+ * @PB_RESIZE_STORE: this one's is: the moment at which it is done
+ * @PB_RESIZE_DONE: the volume has the new size
+ * @PB_RESIZE_FAILED: it has the old one, see @error of struct pb_resize_info
+ */
+enum pb_resize_state {
+	PB_RESIZE_OFF		= 0,
+	PB_RESIZE_ZERO		= 1,
+	PB_RESIZE_FLUSH		= 2,
+	PB_RESIZE_TELL		= 3,
+	PB_RESIZE_STORE		= 4,
+	PB_RESIZE_DONE		= 5,
+	PB_RESIZE_FAILED	= 6,
+};
+
+/**
+ * struct pb_resize_info - the latest resize, as PB_IOC_STATUS shows it
+ * @state: enum pb_resize_state
+ * @error: state failed: a positive errno: ESTALE (a new view began), ECANCELED,
+ *	ENOLINK (writes fail while the backup is unreachable, and it was), ENOMEM
+ *	or the disk's
+ * @sectors: the size that it is about
+ * @zeroed: sectors zeroed so far
+ */
+struct pb_resize_info {
+	__u32	state;
+	__u32	error;
+	__u64	sectors;
+	__u64	zeroed;
+};
+
 /* Flags of struct pb_ioc_status. */
 #define PB_STATUS_CRASHED	(1U << 0)	/* was not removed in order last time */
 #define PB_STATUS_DIVERGED	(1U << 1)	/* failed writes here that the backup lacks */
@@ -478,6 +514,8 @@ struct pb_verify_info {
  * @counters: by enum pb_counter
  * @sync: the state transfer to the successor
  * @verify: the latest verification of the successor
+ * @capacity_sectors: size that this replica has room for
+ * @resize: the latest resize of this set-up, on a primary
  * @reserved: zero
  * @reason: out: why not
  *
@@ -506,7 +544,9 @@ struct pb_ioc_status {
 	__u64			counters[PB_COUNTER_ROOM];
 	struct pb_sync_info	sync;
 	struct pb_verify_info	verify;
-	__u64			reserved[15];
+	__u64			capacity_sectors;
+	struct pb_resize_info	resize;
+	__u64			reserved[12];
 	char			reason[PB_REASON_LEN];
 };
 
@@ -615,6 +655,45 @@ struct pb_ioc_differs {
 	char			reason[PB_REASON_LEN];
 };
 
+/* Flags of struct pb_ioc_resize. */
+/* Primary: both members' new areas are zero already; nobody checks it. */
+#define PB_RESIZE_ASSUME_ZERO	(1U << 0)
+/* Primary: end the resize that is under way, as long as nobody was told of it. */
+#define PB_RESIZE_CANCEL	(1U << 1)
+#define PB_RESIZE_FLAGS		(PB_RESIZE_ASSUME_ZERO | PB_RESIZE_CANCEL)
+
+/**
+ * struct pb_ioc_resize - PB_IOC_RESIZE: make room for a larger volume, or make
+ * it larger
+ * @dev: the volume
+ * @flags: PB_RESIZE_*
+ * @reserved: zero
+ * @data_sectors: the size; 0 for all that the data device has room for; with
+ *	PB_RESIZE_CANCEL 0
+ * @reason: out: why not
+ *
+ * On every replica: makes its capacity larger, if it is not large enough; that
+ * is durable on return.  On a primary: also begins to make the volume larger,
+ * and returns; see struct pb_resize_info and PB_EVENT_RESIZED for how that
+ * goes on.  The volume's size changes at one moment, at its end.  A table of the
+ * new length must be loaded after it for the device to show it.
+ *
+ * Errors: EINVAL (smaller than now, not whole blocks, a flag on a replica that
+ * is not primary), EFBIG (too many extents), ENOSPC (the data device or the
+ * metadata area is too small), EOPNOTSUPP (the metadata is at the end of the
+ * data device), ENOTCONN (the view has a backup and there is no connection to
+ * it), ERANGE (the backup has no room), EBUSY (a state transfer or a resize is
+ * under way), EALREADY (cancel: too late, or there is none), ENOMEM, EIO
+ * (metadata; the replica has stopped), ENODEV, EINTR.
+ */
+struct pb_ioc_resize {
+	struct pb_ioc_dev	dev;
+	__u32			flags;
+	__u32			reserved;
+	__u64			data_sectors;
+	char			reason[PB_REASON_LEN];
+};
+
 #define PB_IOC_MAGIC		0xdb
 #define PB_IOC_INFO		_IOR(PB_IOC_MAGIC, 0, struct pb_ioc_info)
 #define PB_IOC_LIST		_IOWR(PB_IOC_MAGIC, 1, struct pb_ioc_list)
@@ -626,6 +705,7 @@ struct pb_ioc_differs {
 #define PB_IOC_SET_SYNC		_IOWR(PB_IOC_MAGIC, 7, struct pb_ioc_sync)
 #define PB_IOC_VERIFY		_IOWR(PB_IOC_MAGIC, 8, struct pb_ioc_verify)
 #define PB_IOC_DIFFERS		_IOWR(PB_IOC_MAGIC, 9, struct pb_ioc_differs)
+#define PB_IOC_RESIZE		_IOWR(PB_IOC_MAGIC, 10, struct pb_ioc_resize)
 
 /**
  * enum pb_event_type - what happened
@@ -647,6 +727,8 @@ struct pb_ioc_differs {
  * @PB_EVENT_SYNC_PROGRESS: another tenth of a state transfer is copied
  * @PB_EVENT_VERIFY: a verification has begun or ended
  * @PB_EVENT_DIFFERS: a verification found the first difference
+ * @PB_EVENT_RESIZED: the volume has another size, or, with an error, a resize
+ *	failed and it has not
  */
 enum pb_event_type {
 	PB_EVENT_CREATED		= 1,
@@ -666,6 +748,7 @@ enum pb_event_type {
 	PB_EVENT_SYNC_PROGRESS		= 15,
 	PB_EVENT_VERIFY			= 16,
 	PB_EVENT_DIFFERS		= 17,
+	PB_EVENT_RESIZED		= 18,
 };
 
 /**
