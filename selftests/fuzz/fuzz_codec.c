@@ -62,6 +62,10 @@ static void check_header(const struct pb_wire_hdr *hdr,
 	if (msg->type == PB_WIRE_WRITE || msg->type == PB_WIRE_ZEROES ||
 	    msg->type == PB_WIRE_READ || msg->type == PB_WIRE_DATA)
 		check_range(msg, bounds);
+	if (msg->type == PB_WIRE_SIZE || msg->type == PB_WIRE_CAPACITY)
+		MUST(msg->sector && !(msg->sector % (bounds->block_size / 512)));
+	if (msg->type == PB_WIRE_SIZE)
+		MUST(msg->sector <= bounds->data_sectors);
 }
 
 static void check_admitted(const struct pb_msg *msg,
@@ -78,7 +82,10 @@ static void check_admitted(const struct pb_msg *msg,
 	MUST(e->upstream == (msg->type != PB_WIRE_ACK &&
 			     msg->type != PB_WIRE_DATA &&
 			     msg->type != PB_WIRE_MARK &&
-			     msg->type != PB_WIRE_DIFFERS));
+			     msg->type != PB_WIRE_DIFFERS &&
+			     msg->type != PB_WIRE_CAPACITY));
+	if (!msg->seq)
+		return;
 	if (e->upstream)
 		MUST(msg->seq == e->next_seq);
 	else if (msg->type == PB_WIRE_DATA)
@@ -102,13 +109,18 @@ static void try_hello(const struct pb_wire_hello *wire, u64 view)
 	hellos++;
 	pb_hello_pack(&hello, &twin);
 	MUST(!memcmp(wire, &twin, sizeof(twin)));
-	MUST(pb_hello_check(&hello, view, &hello, view, hello.replica) ==
+	MUST(pb_hello_check(&hello, view, &hello, view, hello.replica, true) ==
 	     (hello.block_size < hello.min_block_size ? PB_BYE_BLOCK_SIZE :
 	      hello.max_data < PB_WIRE_MAX_DATA ? PB_BYE_LIMITS : PB_BYE_NONE));
 	mine = hello;
 	mine.view_digest ^= 1;
-	MUST(pb_hello_check(&mine, view, &hello, view, hello.replica) ==
+	MUST(pb_hello_check(&mine, view, &hello, view, hello.replica, true) ==
 	     PB_BYE_VIEW_DIFFERS);
+	mine = hello;
+	mine.capacity_sectors = hello.data_sectors - 1;
+	if (hello.data_sectors)
+		MUST(pb_hello_check(&mine, view, &hello, view, hello.replica,
+				    true) == PB_BYE_SIZE);
 	if (pb_hello_resume(&hello, &hello, &resume))
 		return;
 	MUST(resume >= hello.first_unacked - 1 && resume + 1);
@@ -170,15 +182,17 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 static void valid_header(struct input *in)
 {
-	u8 type = PB_WIRE_HELLO + rnd() % PB_WIRE_DATA;
+	u8 type = rnd() & 7 ? PB_WIRE_HELLO + rnd() % PB_WIRE_DATA :
+			      PB_WIRE_CAPACITY + rnd() % 2;
 	struct pb_msg msg = {
 		.type = type, .from = rnd() & 1, .view = 9, .stamp = rnd(),
 	};
 
-	if (type >= PB_WIRE_WRITE && type != PB_WIRE_MARK)
+	if (type >= PB_WIRE_WRITE && type != PB_WIRE_MARK &&
+	    type != PB_WIRE_CAPACITY)
 		msg.seq = 1 + rnd() % 32;
 	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
-	    type >= PB_WIRE_MARK) {
+	    (type >= PB_WIRE_MARK && type <= PB_WIRE_DATA)) {
 		msg.sector = rnd() % 1000 * 8;
 		msg.count = 8 + rnd() % 255 * 8;
 	}
@@ -188,6 +202,8 @@ static void valid_header(struct input *in)
 		msg.status = rnd() % 3;
 	if (type == PB_WIRE_WRITE || (type == PB_WIRE_DATA && !msg.status))
 		msg.data_len = msg.count * 512;
+	if (type == PB_WIRE_CAPACITY || type == PB_WIRE_SIZE)
+		msg.sector = 8 + rnd() % (1 << 17) * 8;
 	if (type == PB_WIRE_ACK)
 		msg.count = 1 + rnd() % 4;
 	if (type == PB_WIRE_HELLO)
@@ -210,7 +226,9 @@ static void valid_hello(struct input *in)
 		.version_min = 1, .version_max = 1,
 		.block_size = 512U << (rnd() & 3), .min_block_size = 512,
 		.limits.physical_block = 512U << (rnd() & 3),
-		.data_sectors = 1 << 20, .incarnation = 1 + rnd() % 3,
+		.data_sectors = 1 << 20,
+		.capacity_sectors = (1 << 20) + (rnd() & 3) * 8,
+		.incarnation = 1 + rnd() % 3,
 		.peer_incarnation = rnd() % 3, .recv_seq = rnd() % 32,
 		.first_unacked = 1 + rnd() % 32, .max_data = PB_WIRE_MAX_DATA,
 	};

@@ -7,8 +7,9 @@
 #include "fuzz.h"
 #include "pb-map.h"
 
-/* Two blocks, the second of them short. */
+/* Two blocks, the second of them short; the area has room for more of it. */
 #define REGIONS		(PB_DISK_MAP_REGIONS + 1000)
+#define ROOM		(REGIONS + 100)
 #define SHIFT		7
 #define MAP_BLOCK	1
 
@@ -30,7 +31,11 @@ static void check_map(const struct pb_disk_map *disk)
 	MUST(nr == map.nr_dirty && region == REGIONS);
 	MUST(pb_map_next_stale(&map, 0) == map.nr_blocks);
 	pb_map_pack_block(&map, &id, MAP_BLOCK, &twin);
-	MUST(!memcmp(disk, &twin, sizeof(twin)));
+	/* But for what is beyond the end. */
+	MUST(!memcmp(disk->bits, twin.bits, 1000 / 8));
+	for (region = ROOM - PB_DISK_MAP_REGIONS; region < PB_DISK_MAP_BYTES * 8;
+	     region++)
+		MUST(!(disk->bits[region / 8] >> region % 8 & 1));
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
@@ -50,7 +55,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	inputs++;
 	MUST(pb_map_longs((u64)REGIONS << SHIFT, SHIFT) == ARRAY_SIZE(longs));
 	pb_map_init(&map, (u64)REGIONS << SHIFT, SHIFT, longs);
-	ret = pb_map_unpack_block(&map, &id, MAP_BLOCK, &disk, &why);
+	ret = pb_map_unpack_block(&map, ROOM, &id, MAP_BLOCK, &disk, &why);
 	MUST(!ret || (why && (ret == -ENODATA || ret == -EBADMSG)));
 	if (ret) {
 		MUST(!map.nr_dirty);

@@ -17,7 +17,8 @@ static u64 inputs, good, logs;
 
 static const struct pb_super super = {
 	.replica = "0123456789abcdef",
-	.data_sectors = (EXTENTS << 13) - 8,
+	.data_sectors = 1 << 13,
+	.capacity_sectors = (EXTENTS << 13) - 8,
 	.log_epoch = 5,
 	.log_blocks = BLOCKS,
 	.log_slots = SLOTS,

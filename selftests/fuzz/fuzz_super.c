@@ -40,7 +40,8 @@ static void check_logs(const struct pb_super *super)
 	MUST(pb_layout_maps_start(super) < pb_layout_sectors(super));
 	MUST(!pb_layout_fits(super, pb_layout_sectors(super), &why));
 	MUST(pb_layout_max_data(super, pb_layout_sectors(super)) >=
-	     super->data_sectors);
+	     super->capacity_sectors);
+	MUST(super->capacity_sectors >= super->data_sectors);
 }
 
 static void check_super(const struct pb_disk_super *disk,
@@ -160,6 +161,7 @@ static void valid_super(struct pb_disk_super *disk)
 		.generation = 1 + rnd() % 4,
 		.name = "volume",
 		.data_sectors = 1 << 20,
+		.capacity_sectors = (1 << 20) + (rnd() & 3) * 4096,
 		.block_size = 512U << (rnd() & 3),
 		.flags = rnd() & PB_DISK_FLAGS,
 		.incarnation = rnd() | 1,

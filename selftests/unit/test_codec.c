@@ -54,18 +54,19 @@ static void test_crc(void)
 /* A type of this version. */
 static bool known(u8 type)
 {
-	return type >= PB_WIRE_HELLO && type <= PB_WIRE_DIFFERS;
+	return type >= PB_WIRE_HELLO && type <= PB_WIRE_SIZE;
 }
 
 #define for_each_type(type, first) \
-	for (type = first; type <= PB_WIRE_DIFFERS; type++) \
+	for (type = first; type <= PB_WIRE_SIZE; type++) \
 		if (known(type))
 
 /* It travels upstream only. */
 static bool goes_up(u8 type)
 {
 	return type == PB_WIRE_ACK || type == PB_WIRE_MARK ||
-	       type == PB_WIRE_DIFFERS || type == PB_WIRE_DATA;
+	       type == PB_WIRE_DIFFERS || type == PB_WIRE_DATA ||
+	       type == PB_WIRE_CAPACITY;
 }
 
 static struct pb_msg sample(u8 type)
@@ -82,8 +83,11 @@ static struct pb_msg sample(u8 type)
 	    (!goes_up(type) || type == PB_WIRE_ACK ||
 	     type == PB_WIRE_DATA))
 		msg.seq = 5;
+	if (type == PB_WIRE_CAPACITY || type == PB_WIRE_SIZE)
+		msg.sector = 1 << 16;
 	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
-	    type == PB_WIRE_MARK || type >= PB_WIRE_READ) {
+	    type == PB_WIRE_MARK ||
+	    (type >= PB_WIRE_READ && type <= PB_WIRE_DIFFERS)) {
 		msg.sector = 800;
 		msg.count = 16;
 	}
@@ -254,6 +258,8 @@ static void set(struct pb_msg *msg, enum field field, u64 value)
 #define ACK		PB_WIRE_ACK
 #define READ		PB_WIRE_READ
 #define DATA		PB_WIRE_DATA
+#define SIZE		PB_WIRE_SIZE
+#define CAPACITY	PB_WIRE_CAPACITY
 
 static const struct {
 	u8		type;
@@ -376,6 +382,21 @@ static const struct {
 	{ ACK, COUNT, U32_MAX, 0, "ack: of many" },
 	{ ACK, DATA_LEN, 1, -EPROTO, "ack: payload" },
 	{ ACK, STATUS, 1, -EPROTO, "ack: status" },
+	{ SIZE, SECTOR, 0, -ERANGE, "size: none" },
+	{ SIZE, SECTOR, 4, -ERANGE, "size: half a block" },
+	{ SIZE, SECTOR, 1 << 20, 0, "size: all that there is room for" },
+	{ SIZE, SECTOR, (1 << 20) + 8, -ERANGE, "size: a block more" },
+	{ SIZE, SECTOR, U64_MAX - 7, -ERANGE, "size: huge" },
+	{ SIZE, COUNT, 8, -EPROTO, "size: count" },
+	{ SIZE, SEQ, 0, -EPROTO, "size: no number" },
+	{ SIZE, FLAGS, 1, -EPROTO, "size: flag" },
+	{ SIZE, DATA_LEN, 8, -EPROTO, "size: payload" },
+	{ CAPACITY, SECTOR, 0, -ERANGE, "capacity: none" },
+	{ CAPACITY, SECTOR, 4, -ERANGE, "capacity: half a block" },
+	{ CAPACITY, SECTOR, U64_MAX - 7, 0, "capacity: huge" },
+	{ CAPACITY, COUNT, 8, -EPROTO, "capacity: count" },
+	{ CAPACITY, SEQ, 1, -EPROTO, "capacity: number" },
+	{ CAPACITY, STATUS, 1, -EPROTO, "capacity: status" },
 };
 
 static void test_cases(void)
@@ -489,6 +510,18 @@ static int second_reading(const struct pb_msg *m)
 			return ret;
 		return m->data_len == (m->status ? 0 : 512ULL * m->count) ?
 		       0 : -EPROTO;
+	case PB_WIRE_SIZE:
+		if (!plain || !m->seq || m->flags || m->count)
+			return -EPROTO;
+		if (!m->sector || m->sector % 8 || m->sector > 1 << 20)
+			return -ERANGE;
+		return m->data_len ? -EPROTO : 0;
+	case PB_WIRE_CAPACITY:
+		if (!plain || m->seq || m->flags || m->count)
+			return -EPROTO;
+		if (!m->sector || m->sector % 8)
+			return -ERANGE;
+		return m->data_len ? -EPROTO : 0;
 	case PB_WIRE_MARK:
 		if (!plain || m->seq || m->flags)
 			return -EPROTO;
@@ -690,6 +723,8 @@ static void test_admit(void)
 		struct pb_expect e = up ? up_side : down_side;
 		struct pb_msg msg = sample(type);
 
+		if (!known(type))
+			continue;
 		msg.from = e.from;
 		is(admit(msg, e), 0, pb_wire_type_name(type));
 		for (i = 8; i <= 10; i += 2) {
@@ -730,6 +765,7 @@ static struct pb_hello sample_hello(u8 who)
 		.view_digest = 0x11223344,
 		.block_size = 4096,
 		.data_sectors = 1 << 20,
+		.capacity_sectors = (1 << 20) + 64,
 		.incarnation = 0x1000 + who,
 		.peer_incarnation = 0x1001 - who,
 		.recv_seq = 5,
@@ -756,6 +792,7 @@ static bool same_hello(const struct pb_hello *a, const struct pb_hello *b)
 	       a->view_digest == b->view_digest &&
 	       a->block_size == b->block_size &&
 	       a->data_sectors == b->data_sectors &&
+	       a->capacity_sectors == b->capacity_sectors &&
 	       a->incarnation == b->incarnation &&
 	       a->peer_incarnation == b->peer_incarnation &&
 	       a->recv_seq == b->recv_seq &&
@@ -970,7 +1007,7 @@ static enum pb_bye check(const struct pb_hello *mine, u64 my_view,
 	u8 neighbour[PB_UUID_LEN];
 
 	memset(neighbour, 0xb1, PB_UUID_LEN);
-	return pb_hello_check(mine, my_view, peer, peer_view, neighbour);
+	return pb_hello_check(mine, my_view, peer, peer_view, neighbour, false);
 }
 
 /* From the last test to the first: each new fault must hide those before. */
@@ -984,7 +1021,7 @@ static void test_hello_check(void)
 	peer.min_block_size = 8192;
 	is(check(&mine, 9, &peer, 9), PB_BYE_BLOCK_SIZE,
 	   "check: the peer's disk has larger blocks");
-	peer.data_sectors++;
+	peer.capacity_sectors = mine.data_sectors - 8;
 	is(check(&mine, 9, &peer, 9), PB_BYE_SIZE, "check: size");
 	peer.view_digest++;
 	is(check(&mine, 9, &peer, 9), PB_BYE_VIEW_DIFFERS, "check: digest");
@@ -999,6 +1036,34 @@ static void test_hello_check(void)
 	peer.version_min = 2;
 	peer.version_max = 3;
 	is(check(&mine, 9, &peer, 8), PB_BYE_VERSION, "check: version");
+}
+
+/* The successor must have room for the predecessor's volume, and may for more. */
+static void test_hello_sizes(void)
+{
+	static const struct {
+		long long size, room;	/* of the successor: more than the volume */
+		enum pb_bye want;
+	} cases[] = {
+		{ 0, 0, PB_BYE_NONE },		{ 0, 8, PB_BYE_NONE },
+		{ 8, 8, PB_BYE_NONE },		{ -8, 0, PB_BYE_NONE },
+		{ -8, 1 << 20, PB_BYE_NONE },	{ -8, -8, PB_BYE_SIZE },
+		{ -16, -8, PB_BYE_SIZE },
+	};
+	struct pb_hello up = sample_hello(0), down = sample_hello(1);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		down.data_sectors = up.data_sectors + cases[i].size;
+		down.capacity_sectors = up.data_sectors + cases[i].room;
+		is(pb_hello_check(&up, 9, &down, 9, down.replica, false),
+		   cases[i].want, "sizes: the predecessor's view of it");
+		is(pb_hello_check(&down, 9, &up, 9, up.replica, true),
+		   cases[i].want, "sizes: and the successor's");
+	}
+	down = sample_hello(1);
+	down.capacity_sectors = down.data_sectors - 8;
+	is(hello_error(&down), -EPROTO, "hello: less room than volume");
 }
 
 static void test_hello_check_more(void)
@@ -1140,6 +1205,7 @@ int main(void)
 	test_hello_fields();
 	test_hello_check();
 	test_hello_check_more();
+	test_hello_sizes();
 	test_resume();
 	test_resume_streams();
 	test_texts();

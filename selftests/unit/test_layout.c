@@ -14,7 +14,7 @@ static const char *why;
 
 static struct pb_super sample(u64 sectors)
 {
-	struct pb_super super = { .data_sectors = sectors };
+	struct pb_super super = { .capacity_sectors = sectors };
 
 	if (pb_super_defaults(&super, &why))
 		ok(false, "defaults: %s", why);
@@ -28,7 +28,7 @@ static struct pb_super random_super(void)
 		.extent_shift = 11 + rnd() % 7,
 		.region_shift = 3 + rnd() % 9,
 		.nr_maps = 1 + rnd() % 7,
-		.data_sectors = 8 + (rnd() >> (rnd() % 30 + 22)),
+		.capacity_sectors = 8 + (rnd() >> (rnd() % 30 + 22)),
 	};
 
 	if (pb_super_defaults(&super, &why))
@@ -65,15 +65,15 @@ static void test_rounding(void)
 
 	is(pb_layout_map_blocks(&super), 1, "a sector takes a block");
 	is(pb_layout_extents(&super), 1, "and an extent");
-	super.data_sectors = block;
+	super.capacity_sectors = block;
 	is(pb_layout_map_blocks(&super), 1, "a full block");
-	super.data_sectors = block + 1;
+	super.capacity_sectors = block + 1;
 	is(pb_layout_map_blocks(&super), 2, "a sector more");
-	super.data_sectors = 8192;
+	super.capacity_sectors = 8192;
 	is(pb_layout_extents(&super), 1, "a full extent");
-	super.data_sectors = 8193;
+	super.capacity_sectors = 8193;
 	is(pb_layout_extents(&super), 2, "a sector more, an extent more");
-	super.data_sectors = 0xffffffffULL << 13;
+	super.capacity_sectors = 0xffffffffULL << 13;
 	is(pb_layout_extents(&super), 0xffffffffLL, "the most extents");
 }
 
@@ -109,13 +109,13 @@ static void test_growth(void)
 		u64 blocks = pb_layout_map_blocks(&super);
 		u64 regions = blocks * PB_DISK_MAP_REGIONS;
 
-		more.data_sectors += rnd() >> 24;
+		more.capacity_sectors += rnd() >> 24;
 		bad += pb_layout_sectors(&more) < pb_layout_sectors(&super) ||
 		       pb_layout_map_sector(&more, 0, blocks) !=
 		       pb_layout_sectors(&super) ||
-		       regions << super.region_shift < super.data_sectors ||
+		       regions << super.region_shift < super.capacity_sectors ||
 		       (regions - PB_DISK_MAP_REGIONS) << super.region_shift >=
-		       super.data_sectors;
+		       super.capacity_sectors;
 	}
 	is(bad, 0, "a volume that grows only adds to the end");
 }
@@ -160,9 +160,9 @@ static void test_max_data(void)
 		u64 most = 0xffffffffULL << super.extent_shift;
 		u64 max = pb_layout_max_data(&super, area);
 
-		super.data_sectors = max;
+		super.capacity_sectors = max;
 		bad += max && pb_layout_fits(&super, area, &why);
-		super.data_sectors = max + 1;
+		super.capacity_sectors = max + 1;
 		bad += max != most && !pb_layout_fits(&super, area, &why);
 		bad += max > most;
 	}

@@ -314,7 +314,8 @@ static int unpack(const struct pb_map_id *whose, u64 block,
 
 	why = NULL;
 	pb_map_init(&map, map.sectors, map.region_shift, longs);
-	ret = pb_map_unpack_block(&map, whose, block, disk, &why);
+	ret = pb_map_unpack_block(&map, map.nr_regions, whose, block, disk,
+				  &why);
 	if (ret && (!why || map.nr_dirty || pb_map_next_dirty(&map, 0) !=
 		    map.nr_regions))
 		ok(false, "a refusal gives a reason and no marks");
@@ -346,7 +347,8 @@ static void test_bytes(void)
 	   pb_map_next_dirty(&map, BLOCK + 4) == BLOCK + 99,
 	   "the marks come back");
 	is(pb_map_next_stale(&map, 0), 2, "nothing is stale by it");
-	is(pb_map_unpack_block(&map, &id, 1, &disk, &why), 0, "once more");
+	is(pb_map_unpack_block(&map, map.nr_regions, &id, 1, &disk, &why), 0,
+	   "once more");
 	is(map.nr_dirty, 2, "marks are counted once");
 }
 
@@ -361,8 +363,8 @@ static void test_flips(void)
 		u8 flip = i % 9 == 8 ? 0xff : 1 << (i % 9);
 
 		byte[i / 9] ^= flip;
-		bad += pb_map_unpack_block(&map, &id, 1, &disk, &why) !=
-		       -EBADMSG;
+		bad += pb_map_unpack_block(&map, map.nr_regions, &id, 1, &disk,
+					   &why) != -EBADMSG;
 		byte[i / 9] ^= flip;
 	}
 	is(bad, 0, "each bit and byte flipped: damaged");
@@ -439,8 +441,75 @@ static void test_fill_block(void)
 	is(map.nr_dirty, 0, "none dirty");
 }
 
+/* A larger map says of the old regions what the old one said. */
+static void test_grow(bool dirty)
+{
+	u64 sectors = 128 * (1 + rnd() % (MAX_REGIONS - BLOCK)), i, bad = 0;
+	u64 more = sectors - rnd() % 127 + rnd() % (BLOCK * 128ULL);
+	unsigned long *small;
+	struct pb_map old;
+
+	begin(sectors, 7);
+	for (i = 0; i < 50; i++) {
+		pb_map_set_dirty(&map, rnd() % sectors, 1);
+		pb_map_set_pending(&map, rnd() % sectors, 1);
+		if (i == 20)
+			pb_map_flush_begin(&map);
+	}
+	old = map;
+	small = longs;
+	longs = NULL;
+	begin(more > sectors ? more : sectors, 7);
+	pb_map_grow(&map, &old, dirty);
+	for (i = 0; i < map.nr_regions; i++) {
+		bool new = dirty && i >= sectors >> 7 && map.sectors > sectors;
+		bool was = i < old.nr_regions;
+
+		bad += test_bit(i, map.dirty) !=
+		       (new || (was && test_bit(i, old.dirty)));
+		bad += test_bit(i, map.pending) !=
+		       (was && test_bit(i, old.pending));
+		bad += test_bit(i, map.flushing) !=
+		       (was && test_bit(i, old.flushing));
+	}
+	for (i = 0; i < map.nr_blocks; i++)
+		if (i < old.nr_blocks && test_bit(i, old.stale_blocks))
+			bad += !test_bit(i, map.stale_blocks);
+	if (dirty)
+		for (i = old.nr_blocks; i < map.nr_blocks; i++)
+			bad += !test_bit(i, map.stale_blocks);
+	for (i = 0; i < map.nr_regions; i++)
+		bad += test_bit(i, map.dirty) && map.nr_dirty-- == 0;
+	is(bad + map.nr_dirty, 0, "grown: as it was, and what is new");
+	/* What was flushing is known to be flushed. */
+	pb_map_flush_end(&map, true);
+	is(map.nr_flushing + map.flush, 0, "grown: the flush ends");
+	free(small);
+}
+
+/* Marks of a size that never came into force are dropped. */
+static void test_beyond(void)
+{
+	const u64 room = BLOCK + 100;
+	struct pb_disk_map disk;
+
+	begin(room * 128, 7);
+	pb_map_set_dirty(&map, ((u64)BLOCK + 3) * 128, 97 * 128);
+	pb_map_pack_block(&map, &id, 1, &disk);
+	begin(((u64)BLOCK + 10) * 128, 7);
+	is(pb_map_unpack_block(&map, room, &id, 1, &disk, &why), 0,
+	   "a block with marks beyond the volume's end");
+	is(map.nr_dirty, 7, "they are dropped");
+	is(pb_map_unpack_block(&map, room - 1, &id, 1, &disk, &why), -EBADMSG,
+	   "and damage beyond the capacity");
+	is(pb_map_next_dirty(&map, BLOCK + 10), map.nr_regions,
+	   "no mark is beyond the end");
+}
+
 int main(void)
 {
+	int i;
+
 	tap_begin();
 	test_write();
 	test_flush();
@@ -450,6 +519,9 @@ int main(void)
 	test_torn();
 	test_values();
 	test_fill_block();
+	for (i = 0; i < 20; i++)
+		test_grow(i & 1);
+	test_beyond();
 	free(longs);
 	return tap_end();
 }

@@ -90,7 +90,7 @@ B=bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb
 Z=00000000-0000-0000-0000-000000000000
 
 # Help: every verb has a usage line and an example, asked for in each way.
-verbs="create remove status events connect listen disconnect policy dump-meta info"
+verbs="create remove status events connect listen disconnect policy resync resize dump-meta info"
 prints 'Usage: pbctl VERB' --help
 prints 'Usage: pbctl VERB' help
 prints '^pbctl [0-9]' --version
@@ -128,6 +128,18 @@ refused 2 'power of two' create v --data /dev/null --extent-size 3MiB
 refused 2 'power of two' create v --data /dev/null --extent-size 512KiB
 refused 2 'power of two' create v --data /dev/null --extent-size 128MiB
 refused 2 'not a size' create v --data /dev/null --extent-size 4MB
+refused 2 'too few' resize
+refused 2 'what is' resize v w
+refused 2 'not in' resize v --size 0
+refused 2 'not a number' resize v --size 1GiB
+refused 2 'not in' resize v --size 99999999999999999999
+refused 2 'needs a value' resize v --size
+refused 2 'unknown option' resize v --shrink
+refused 2 'written out' resize v --assume
+refused 2 'nothing else' resize v --cancel --watch
+refused 2 'nothing else' resize v --cancel --size 8
+refused 2 'nothing else' resize v --cancel --assume-zero
+refused 2 'nothing else' resize v --watch --no-wait
 refused 2 'not a size' create v --data /dev/null --extent-size MiB
 refused 2 'power of two' create v --data /dev/null --region-size 0
 refused 2 'power of two' create v --data /dev/null --region-size 2KiB

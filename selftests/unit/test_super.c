@@ -16,6 +16,7 @@ static struct pb_super sample(u64 generation)
 		.generation = generation,
 		.name = "mail",
 		.data_sectors = 1 << 21,
+		.capacity_sectors = 3 << 20,
 		.block_size = 4096,
 		.flags = PB_DISK_ACTIVE,
 		.incarnation = 0x1122334455667788,
@@ -85,6 +86,7 @@ static bool same(const struct pb_super *a, const struct pb_super *b)
 	       !memcmp(a->replica, b->replica, PB_UUID_LEN) &&
 	       !memcmp(a->name, b->name, PB_NAME_LEN) &&
 	       a->data_sectors == b->data_sectors &&
+	       a->capacity_sectors == b->capacity_sectors &&
 	       a->block_size == b->block_size && a->flags == b->flags &&
 	       a->incarnation == b->incarnation &&
 	       a->replica_state == b->replica_state &&
@@ -258,7 +260,8 @@ static void test_head(void)
 static void test_fields(void)
 {
 	const struct pb_super good = sample(7);
-	struct pb_super s = good;
+	struct pb_super s = good, got;
+	struct pb_disk_super full;
 	u32 size, bad = 0;
 
 	s.generation = 0;
@@ -285,9 +288,18 @@ static void test_fields(void)
 		s.data_sectors = (1 << 21) + size;
 		refused_super(&s, "a size that is no multiple of a block");
 	}
+	s = good;
+	s.capacity_sectors = s.data_sectors;
+	pb_super_pack(&s, &full);
+	is(unpack(&full, &got), 0, "no more capacity than there is volume");
+	s.capacity_sectors -= 8;
+	refused_super(&s, "less capacity than volume");
+	s.capacity_sectors = 0;
+	refused_super(&s, "no capacity");
+	s.capacity_sectors = s.data_sectors + 4;
+	refused_super(&s, "a capacity that is no multiple of a block");
 	for (size = 0; size <= 1 << 17; size++) {
 		struct pb_disk_super disk;
-		struct pb_super got;
 		bool legal = size == 512 || size == 1024 || size == 2048 ||
 			     size == 4096;
 
@@ -376,7 +388,7 @@ static void test_log_geometry(void)
 	WRONG("impossible extent size", s.extent_shift = 18);
 	WRONG("impossible extent size", s.extent_shift = 1U << 31);
 	WRONG("the volume has too many extents",
-	      s.data_sectors = 0xffffffffULL * 8192 + 8);
+	      s.capacity_sectors = 0xffffffffULL * 8192 + 8);
 	WRONG("impossible number of hot extents", s.log_slots = 63);
 	WRONG("impossible number of hot extents", s.log_slots = 65537);
 	WRONG("impossible number of hot extents", s.log_slots = U32_MAX);
@@ -420,6 +432,7 @@ static void test_geometry_bounds(void)
 	s = sample(7);
 	s.log_blocks = 48;
 	s.data_sectors = 0xffffffffULL * 8192;
+	s.capacity_sectors = s.data_sectors;
 	s.log_epoch = 1;
 	pb_super_pack(&s, &disk);
 	bad += unpack(&disk, &got) != 0;
@@ -487,7 +500,8 @@ static void test_defaults(void)
 	is(pb_super_defaults(&super, &why), 0, "defaults");
 	ok(super.log_slots == 16384 && super.log_blocks == 96 &&
 	   super.extent_shift == 13 && super.region_shift == 7 &&
-	   super.nr_maps == 4, "the defaults: 64 GiB hot, 64 KiB a bit, 4 maps");
+	   super.nr_maps == 4 && super.capacity_sectors == 1 << 21,
+	   "the defaults: 64 GiB hot, 64 KiB a bit, 4 maps, no room");
 	super = (struct pb_super) {
 		.data_sectors = 1 << 21, .log_slots = 65536,
 		.extent_shift = 11, .region_shift = 3, .nr_maps = 7,
@@ -501,6 +515,28 @@ static void test_defaults(void)
 	super.nr_maps = 7;
 	super.log_slots = 1;
 	is(pb_super_defaults(&super, &why), -EINVAL, "defaults: too few slots");
+}
+
+static void test_grow(void)
+{
+	const u64 most = 0xffffffffULL * 8192;
+	struct pb_super super = sample(7), before;
+
+	is(pb_super_grow(&super, 3 << 20, &why), 0, "grow: as it is");
+	is(pb_super_grow(&super, (3 << 20) + 8, &why), 0, "grow: a block");
+	is(super.capacity_sectors, (3 << 20) + 8, "that is the capacity");
+	is(super.data_sectors, 1 << 21, "and not the size");
+	before = super;
+	why = NULL;
+	is(pb_super_grow(&super, 3 << 20, &why), -EINVAL, "grow: smaller");
+	ok(why, "says why");
+	is(pb_super_grow(&super, (3 << 20) + 12, &why), -EINVAL,
+	   "grow: half a block");
+	is(pb_super_grow(&super, most + 8, &why), -EFBIG,
+	   "grow: too many extents");
+	is(pb_super_grow(&super, U64_MAX - 7, &why), -EFBIG, "grow: huge");
+	ok(!memcmp(&super, &before, sizeof(super)), "nothing has changed");
+	is(pb_super_grow(&super, most, &why), 0, "grow: the most extents");
 }
 
 static void test_view(void)
@@ -829,6 +865,7 @@ int main(void)
 	test_past();
 	test_peers();
 	test_defaults();
+	test_grow();
 	test_view();
 	test_pick();
 	test_pick_pairs();
