@@ -34,11 +34,11 @@ def create(pair, extra_b=(), volume_b=None):
 
 
 def test_size(pair):
-    """another size is refused"""
+    """a backup that is too small is refused"""
     a, b = pair.nodes
     create(pair, ["--size", 65536])
     pair.set_view(1, a, b)
-    refused(pair, b, "volumes differ in size")
+    refused(pair, b, "the backup is smaller than the volume")
 
 
 def test_volume(pair):

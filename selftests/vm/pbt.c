@@ -63,6 +63,10 @@ static const char * const sync_names[] = {
 	"done", "synced"
 };
 
+static const char * const resize_names[] = {
+	"off", "zero", "flush", "tell", "store", "done", "failed"
+};
+
 static bool flag_text(const struct pb_ioc_status *s, char *out, size_t room)
 {
 	static const struct {
@@ -104,6 +108,8 @@ static bool text_field(const struct pb_ioc_status *s, const char *field,
 		text = link_names[s->downstream.state];
 	else if (!strcmp(field, "sync"))
 		text = sync_names[s->sync.state];
+	else if (!strcmp(field, "resize"))
+		text = resize_names[s->resize.state];
 	else if (!strcmp(field, "up_reason"))
 		text = s->upstream.reason;
 	else if (!strcmp(field, "down_reason"))
@@ -122,6 +128,12 @@ static bool number_field(const struct pb_ioc_status *s, const char *field,
 
 	if (!strcmp(field, "view"))
 		*value = s->view.number;
+	else if (!strcmp(field, "sectors"))
+		*value = s->data_sectors;
+	else if (!strcmp(field, "capacity"))
+		*value = s->capacity_sectors;
+	else if (!strcmp(field, "resize_error"))
+		*value = s->resize.error;
 	else if (!strcmp(field, "members"))
 		*value = s->view.nr_members;
 	else if (!strcmp(field, "in_flight"))

@@ -55,7 +55,10 @@ HELLO_CASE(view_old, view--)
 HELLO_CASE(replica, h.replica[0] ^= 1)
 HELLO_CASE(volume, h.volume[15] ^= 0x80)
 HELLO_CASE(digest, h.view_digest ^= 1)
-HELLO_CASE(size, h.data_sectors -= 8)
+HELLO_CASE(size, h.data_sectors += peer->upstream ? 8 : -8;
+	   h.capacity_sectors = h.data_sectors)
+HELLO_CASE(room, h.capacity_sectors = h.data_sectors - 8)
+HELLO_CASE(part, h.data_sectors -= 8)
 HELLO_CASE(version, h.version_min = h.version_max = 99)
 HELLO_CASE(features, h.features = 1)
 HELLO_CASE(block, h.block_size = 4096)
@@ -151,6 +154,42 @@ static bool zeroes_outside(struct t_peer *peer)
 	return t_peer_send(peer, &msg, NULL);
 }
 
+#define SIZE_CASE(name, change)					\
+static bool size_##name(struct t_peer *peer)			\
+{								\
+	struct pb_msg m = t_msg(peer, PB_WIRE_SIZE);		\
+								\
+	m.seq = peer->next_seq;					\
+	m.sector = peer->bounds.data_sectors;			\
+	change;							\
+	return t_peer_send(peer, &m, NULL);			\
+}
+
+SIZE_CASE(huge, m.sector = ~0ULL - 7)
+SIZE_CASE(more, m.sector += 8)
+SIZE_CASE(none, m.sector = 0)
+SIZE_CASE(half, m.sector--)
+SIZE_CASE(seq, m.seq = 0)
+SIZE_CASE(again, m.seq--)
+SIZE_CASE(up, m.seq = 1)
+
+#define CAPACITY_CASE(name, change)				\
+static bool capacity_##name(struct t_peer *peer)		\
+{								\
+	struct pb_msg m = t_msg(peer, PB_WIRE_CAPACITY);	\
+								\
+	m.sector = peer->bounds.data_sectors;			\
+	change;							\
+	return t_peer_send(peer, &m, NULL);			\
+}
+
+CAPACITY_CASE(down, )
+CAPACITY_CASE(less, m.sector -= 8)
+CAPACITY_CASE(none, m.sector = 0)
+CAPACITY_CASE(half, m.sector++)
+CAPACITY_CASE(seq, m.seq = 1)
+CAPACITY_CASE(view, m.view--)
+
 static bool ack_from_above(struct t_peer *peer)
 {
 	return t_peer_ack(peer, 1, 1);
@@ -178,7 +217,8 @@ static const struct hostile hellos[] = {
 	{ "hello of another replica", true, hello_replica, "neighbour" },
 	{ "hello of another volume", true, hello_volume, "volume" },
 	{ "hello with other members", true, hello_digest, "" },
-	{ "hello with another size", true, hello_size, "size" },
+	{ "hello with a size that does not fit", true, hello_size, "smaller" },
+	{ "hello with a volume without room", true, hello_room, "room" },
 	{ "hello of version 99", true, hello_version, "version" },
 	{ "hello with a feature", true, hello_features, "feature" },
 	{ "hello with another block size", true, hello_block, "block" },
@@ -216,6 +256,13 @@ static const struct hostile downs[] = {
 	{ "write with a bad crc", false, bad_crc, "damaged" },
 	{ "zeroes over the end", false, zeroes_outside, "" },
 	{ "ack from the predecessor", false, ack_from_above, "this way" },
+	{ "size without room for it", false, size_huge, "no room" },
+	{ "size of a block more", false, size_more, "no room" },
+	{ "size of 0", false, size_none, "size of 0" },
+	{ "size of half a block", false, size_half, "block size" },
+	{ "size without a number", false, size_seq, "sequence" },
+	{ "size again", false, size_again, "again" },
+	{ "capacity from the predecessor", false, capacity_down, "this way" },
 };
 
 static const char *last_reason(void)
@@ -347,6 +394,13 @@ static const struct hostile ups[] = {
 	{ "ack again", false, ack_old, "" },
 	{ "ack again and a new one", false, ack_old_and_new, "" },
 	{ "write from the successor", false, write_upward, "this way" },
+	{ "size from the successor", false, size_up, "this way" },
+	{ "less capacity than before", false, capacity_less, "fit" },
+	{ "capacity of 0", false, capacity_none, "size of 0" },
+	{ "capacity of half a block", false, capacity_half, "block size" },
+	{ "capacity with a number", false, capacity_seq, "sequence" },
+	{ "capacity of the view before", false, capacity_view, "another view" },
+	{ "hello of a synced one that knows less", true, hello_part, "smaller" },
 };
 
 /* One write is acked, the next one waits; both on this connection. */

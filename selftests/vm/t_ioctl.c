@@ -191,7 +191,9 @@ static void others(void)
 	struct pb_ioc_status s;
 	struct pb_ioc_list l;
 	struct pb_ioc_sync y;
+	struct pb_ioc_resize r;
 	unsigned int i;
+	uint64_t size;
 
 #define CASE(var, cmd, what, want, change) do {			\
 	memset(&(var), 0, sizeof(var));				\
@@ -213,6 +215,30 @@ static void others(void)
 	CASE(y, PB_IOC_SET_SYNC, "sync: reserved", -EINVAL,
 	     y.dev = t_dev(dev); y.reserved = 1);
 	CASE(y, PB_IOC_SET_SYNC, "sync: no device", -ENODEV, );
+	t_status(dev, &s);
+	size = s.data_sectors;
+	CASE(r, PB_IOC_RESIZE, "resize: unknown flag", -EINVAL,
+	     r.dev = t_dev(dev); r.flags = 4);
+	CASE(r, PB_IOC_RESIZE, "resize: reserved", -EINVAL,
+	     r.dev = t_dev(dev); r.reserved = 1);
+	CASE(r, PB_IOC_RESIZE, "resize: reason not empty", -EINVAL,
+	     r.dev = t_dev(dev); r.reason[127] = 1);
+	CASE(r, PB_IOC_RESIZE, "resize: no device", -ENODEV, );
+	CASE(r, PB_IOC_RESIZE, "resize: smaller", -EINVAL,
+	     r.dev = t_dev(dev); r.data_sectors = size - 8);
+	CASE(r, PB_IOC_RESIZE, "resize: to a sector", -EINVAL,
+	     r.dev = t_dev(dev); r.data_sectors = 1);
+	CASE(r, PB_IOC_RESIZE, "resize: larger than the disk", -ENOSPC,
+	     r.dev = t_dev(dev); r.data_sectors = size + 8);
+	CASE(r, PB_IOC_RESIZE, "resize: huge", -ENOSPC,
+	     r.dev = t_dev(dev); r.data_sectors = ~0ULL);
+	CASE(r, PB_IOC_RESIZE, "resize: nothing to cancel", -EALREADY,
+	     r.dev = t_dev(dev); r.flags = PB_RESIZE_CANCEL);
+	CASE(r, PB_IOC_RESIZE, "resize: cancel and a size", -EINVAL,
+	     r.dev = t_dev(dev); r.flags = PB_RESIZE_CANCEL;
+	     r.data_sectors = size);
+	CASE(r, PB_IOC_RESIZE, "resize: cancel and assume zero", -EINVAL,
+	     r.dev = t_dev(dev); r.flags = PB_RESIZE_FLAGS);
 	CASE(s, PB_IOC_STATUS, "status: no device", -ENODEV, );
 	CASE(s, PB_IOC_STATUS, "status: role not zero", -EINVAL,
 	     s.dev = t_dev(dev); s.role = 1);
@@ -222,7 +248,7 @@ static void others(void)
 	CASE(l, PB_IOC_LIST, "list: start too large", -EINVAL,
 	     l.start = 0x80000000);
 	CASE(l, PB_IOC_LIST, "list: reserved", -EINVAL, l.reserved = 1);
-	for (i = 8; i < 256; i += 31)
+	for (i = 11; i < 256; i += 31)
 		CASE(l, _IOWR(PB_IOC_MAGIC, i, struct pb_ioc_list),
 		     "unknown number", -ENOTTY, );
 	CASE(l, _IOWR(PB_IOC_MAGIC, 1, char), "other size", -ENOTTY, );
@@ -238,7 +264,7 @@ static void others(void)
 static const unsigned long all[] = {
 	PB_IOC_INFO, PB_IOC_LIST, PB_IOC_STATUS, PB_IOC_SET_VIEW,
 	PB_IOC_CONNECT, PB_IOC_DISCONNECT, PB_IOC_SET_POLICY,
-	PB_IOC_SET_SYNC,
+	PB_IOC_SET_SYNC, PB_IOC_RESIZE,
 };
 
 static void bad_pointers(void)

@@ -36,6 +36,7 @@ void t_peer_init(struct t_peer *peer, const char *dev)
 		.view_digest = pb_view_digest(&status.view),
 		.block_size = status.block_size,
 		.data_sectors = status.data_sectors,
+		.capacity_sectors = status.capacity_sectors,
 		.incarnation = 77,
 		.first_unacked = 1,
 		.max_data = PB_WIRE_MAX_DATA,
