@@ -22,22 +22,21 @@
 #include "pb-trace.h"
 
 #define MAX_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
+#define DIGEST_PAGES	DIV_ROUND_UP(PB_WIRE_MAX_PIECES * PB_WIRE_DIGEST, PAGE_SIZE)
 #define MIN_REQS	16
 
 /**
  * struct pb_check - what a check brings along
- * @kvec: where its payload goes
  * @piece: bytes of a piece
  * @differs: by piece: what is to be told
  * @told: pieces before this one were told
- * @theirs: digests of the predecessor's data
+ * @theirs: digests of the predecessor's data, until it is compared
  */
 struct pb_check {
-	struct kvec	kvec;
 	u32		piece;
 	DECLARE_BITMAP(differs, PB_WIRE_MAX_PIECES);
 	u32		told;
-	u8		theirs[PB_WIRE_MAX_PIECES][PB_WIRE_DIGEST];
+	struct bio_vec	theirs[DIGEST_PAGES];
 };
 
 /**
@@ -46,7 +45,7 @@ struct pb_check {
  * @node: on the done list
  * @apply: where it belongs
  * @seq: its upstream sequence number
- * @bytes: of memory for data
+ * @bytes: of memory for data and digests
  * @read: a read for the predecessor; the path sees a plain one
  * @status: of that
  * @check: what is compared, or NULL
@@ -93,10 +92,28 @@ static void free_bio(struct pb_apply *apply, struct pb_apply_req *areq)
 	bio_put(bio);
 }
 
+static u32 data_len(const struct pb_apply_req *areq)
+{
+	return areq->req.count << SECTOR_SHIFT;
+}
+
+static void free_digests(struct pb_apply *apply, struct pb_check *check)
+{
+	int i;
+
+	for (i = 0; i < DIGEST_PAGES; i++) {
+		if (check->theirs[i].bv_page)
+			mempool_free(check->theirs[i].bv_page, &apply->pages);
+		check->theirs[i].bv_page = NULL;
+	}
+}
+
 static void free_req(struct pb_apply *apply, struct pb_apply_req *areq)
 {
-	if (areq->check)
+	if (areq->check) {
+		free_digests(apply, areq->check);
 		mempool_free(areq->check, &apply->checks);
+	}
 	mempool_free(areq, &apply->reqs);
 }
 
@@ -138,7 +155,7 @@ static void count_applied(struct pb_apply *apply, struct pb_apply_req *areq)
 		pb_stat_inc(apply->stats, PB_CNT_APPLIED_ZEROES);
 		break;
 	case PB_WIRE_CHECK:
-		pb_stat_add(apply->stats, PB_CNT_CHECKED_BYTES, areq->bytes);
+		pb_stat_add(apply->stats, PB_CNT_CHECKED_BYTES, data_len(areq));
 		break;
 	default:
 		break;
@@ -229,6 +246,8 @@ static void apply_complete(struct pb_req *req, blk_status_t status)
 		return;
 	}
 	free_bio(apply, areq);
+	if (areq->check)
+		free_digests(apply, areq->check);
 	if (status == BLK_STS_AGAIN)
 		forget_stream(apply);
 	else if (status)
@@ -283,12 +302,22 @@ static void zeroes_work(struct work_struct *work)
 	local_done(areq, pb_path_write_zeroes(areq->apply->bdev, &areq->req));
 }
 
+static bool is_same(const struct pb_check *check, u32 i, const u8 *ours)
+{
+	u32 at = i * PB_WIRE_DIGEST;
+	void *theirs = kmap_local_page(check->theirs[at / PAGE_SIZE].bv_page);
+	bool same = !memcmp(theirs + at % PAGE_SIZE, ours, PB_WIRE_DIGEST);
+
+	kunmap_local(theirs);
+	return same;
+}
+
 /* What cannot be read is as good as different: a repair writes it anew. */
 static void compare(struct pb_apply_req *areq)
 {
 	struct pb_check *check = areq->check;
 	struct bio *bio = areq->req.bio;
-	u32 nr = DIV_ROUND_UP(areq->bytes, check->piece), i;
+	u32 len = data_len(areq), nr = DIV_ROUND_UP(len, check->piece), i;
 	u8 ours[PB_WIRE_DIGEST];
 
 	if (bio->bi_status) {
@@ -300,9 +329,9 @@ static void compare(struct pb_apply_req *areq)
 	for (i = 0; i < nr; i++) {
 		u32 at = i * check->piece;
 
-		pb_digest(bio->bi_io_vec, at,
-			  min(check->piece, areq->bytes - at), ours);
-		if (memcmp(ours, check->theirs[i], PB_WIRE_DIGEST))
+		pb_digest(bio->bi_io_vec, at, min(check->piece, len - at),
+			  ours);
+		if (!is_same(check, i, ours))
 			__set_bit(i, check->differs);
 	}
 }
@@ -395,11 +424,12 @@ static u64 stamp_of(struct pb_apply *apply, const struct pb_msg *msg)
 	return pb_apply_stamp(apply);
 }
 
-/* Data that a message brings, or makes us read. */
+/* What a message brings, and makes us read. */
 static u32 data_bytes(const struct pb_msg *msg)
 {
-	return msg->type == PB_WIRE_CHECK || msg->type == PB_WIRE_READ ?
-	       msg->count << SECTOR_SHIFT : msg->data_len;
+	bool reads = msg->type == PB_WIRE_CHECK || msg->type == PB_WIRE_READ;
+
+	return (reads ? msg->count << SECTOR_SHIFT : 0) + msg->data_len;
 }
 
 static struct pb_apply_req *new_req(struct pb_apply *apply,
@@ -447,7 +477,7 @@ static bool reserve(struct pb_apply *apply, const struct pb_msg *msg)
 static struct bio *new_data_bio(struct pb_apply *apply,
 				struct pb_apply_req *areq, blk_opf_t opf)
 {
-	u32 left = areq->bytes;
+	u32 left = data_len(areq);
 	struct bio *bio = new_bio(apply, areq, DIV_ROUND_UP(left, PAGE_SIZE),
 				  opf);
 
@@ -482,16 +512,22 @@ static void prepare_check(struct pb_apply *apply, struct pb_conn *conn,
 			  struct pb_apply_req *areq, const struct pb_msg *msg)
 {
 	struct pb_check *check = mempool_alloc(&apply->checks, GFP_NOIO);
+	u32 left = msg->data_len;
+	int i;
 
+	memset(check, 0, sizeof(*check));
 	check->piece = msg->status << SECTOR_SHIFT;
-	check->told = 0;
-	bitmap_zero(check->differs, PB_WIRE_MAX_PIECES);
-	check->kvec.iov_base = check->theirs;
-	check->kvec.iov_len = msg->data_len;
 	areq->check = check;
 	INIT_WORK(&areq->work, check_work);
+	for (i = 0; left; i++) {
+		struct page *page = mempool_alloc(&apply->pages, GFP_NOIO);
+		u32 len = min_t(u32, left, PAGE_SIZE);
+
+		bvec_set_page(&check->theirs[i], page, len, 0);
+		left -= len;
+	}
 	new_data_bio(apply, areq, REQ_OP_READ);
-	iov_iter_kvec(&conn->rx_iter, ITER_DEST, &check->kvec, 1,
+	iov_iter_bvec(&conn->rx_iter, ITER_DEST, check->theirs, i,
 		      msg->data_len);
 	apply->current_req = areq;
 }
@@ -941,7 +977,8 @@ int pb_apply_init(struct pb_apply *apply)
 		ret = mempool_init_kmalloc_pool(&apply->reqs, MIN_REQS,
 						sizeof(struct pb_apply_req));
 	if (!ret)
-		ret = mempool_init_page_pool(&apply->pages, MAX_PAGES, 0);
+		ret = mempool_init_page_pool(&apply->pages,
+					     MAX_PAGES + DIGEST_PAGES, 0);
 	if (!ret)
 		ret = mempool_init_kmalloc_pool(&apply->checks, 1,
 						sizeof(struct pb_check));

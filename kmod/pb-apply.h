@@ -66,7 +66,8 @@ struct pb_mark {
  * @wq: for write-zeroes that the disk cannot do by itself, and comparing
  * @bios: bios for the disk
  * @reqs: requests
- * @pages: payload pages: enough for one message of the greatest size
+ * @pages: payload pages: enough for one message of the greatest size, or for a
+ *	check's digests and data
  * @checks: what is compared: enough for one
  * @read_pages: as @pages, for reads
  * @on_fault: tells the owner that a request failed; any context

@@ -42,7 +42,9 @@ static void verify_work(struct work_struct *work)
 	struct pb_device *pb = container_of(work, struct pb_device, verify_work);
 
 	mutex_lock(&pb->ctl_mutex);
-	if (READ_ONCE(pb->verify.state) != PB_VERIFY_RUN)
+	/* It says so again when the last chunk is back: nobody waits here. */
+	if (READ_ONCE(pb->verify.state) != PB_VERIFY_RUN &&
+	    !pb_chunks_busy(&pb->verify.chunks))
 		end(pb);
 	mutex_unlock(&pb->ctl_mutex);
 }

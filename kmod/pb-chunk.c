@@ -56,11 +56,14 @@ unsigned long pb_chunk_pause(const struct pb_chunk *chunk)
 /* Not before its time, if there is a limit. */
 static unsigned long too_early(struct pb_chunks *chunks)
 {
+	u64 rate = READ_ONCE(chunks->pace->max_rate);
 	u64 now = ktime_get_ns();
 
-	if (!READ_ONCE(chunks->pace->max_rate) || now >= chunks->next_ns)
+	if (!rate || now >= chunks->next_ns)
 		return 0;
-	return nsecs_to_jiffies(chunks->next_ns - now) + 1;
+	/* The limit may have been a lower one when the last chunk began. */
+	return nsecs_to_jiffies(min(chunks->next_ns - now,
+				    ns_for(PB_WIRE_MAX_DATA, rate))) + 1;
 }
 
 static void note_begin(struct pb_chunks *chunks, u32 count)
@@ -122,8 +125,8 @@ static void digest(struct pb_chunk *chunk)
 		bytes += PB_WIRE_DIGEST;
 	}
 	bvec_set_virt(&chunk->digest_vec, chunk->digests, bytes);
-	bio_init(&chunk->digest_bio, chunk->set->bdev, &chunk->digest_vec, 1,
-		 REQ_OP_READ);
+	/* Never submitted: it has no device. */
+	bio_init(&chunk->digest_bio, NULL, &chunk->digest_vec, 1, REQ_OP_READ);
 	chunk->digest_bio.bi_vcnt = 1;
 	chunk->digest_bio.bi_iter.bi_size = bytes;
 	req->type = PB_WIRE_CHECK;
@@ -176,10 +179,28 @@ static void chunk_submit(struct pb_req *req)
 	submit_bio(&chunk->bio);
 }
 
+static u32 nr_pieces(const struct pb_chunk *chunk)
+{
+	return pb_check_pieces(chunk->count, chunk->copy.piece);
+}
+
+u32 pb_chunk_next_range(const struct pb_chunk *chunk, u32 from, u32 *sector,
+			u32 *count)
+{
+	const unsigned long *differs = chunk->copy.differs;
+	u32 piece = chunk->copy.piece, pieces = nr_pieces(chunk);
+	u32 first = find_next_bit(differs, pieces, from);
+	u32 end = find_next_zero_bit(differs, pieces, first);
+
+	*sector = first * piece;
+	*count = min(end * piece, chunk->count) - min(*sector, chunk->count);
+	return end;
+}
+
 /* What differs is copied next, run by run. */
 static bool has_more(struct pb_chunk *chunk)
 {
-	u32 pieces = pb_check_pieces(chunk->count, chunk->copy.piece);
+	u32 pieces = nr_pieces(chunk);
 
 	return find_next_bit(chunk->copy.differs, pieces, chunk->next) < pieces;
 }
@@ -200,10 +221,15 @@ static void chunk_complete(struct pb_req *req, blk_status_t status)
 {
 	struct pb_chunk *chunk = to_chunk(req);
 	struct pb_chunks *chunks = chunk->set;
+	/* A run that cannot be read is not repaired, others are. */
+	bool go_on = !status || (chunk->status && chunk->next &&
+				 chunks->kind == PB_COPY_VERIFY);
 
 	if (!status)
 		note_done(chunk);
-	if (!status && chunk->compare && has_more(chunk))
+	if (chunk->status)
+		chunk->unreadable = true;
+	if (go_on && chunk->compare && has_more(chunk))
 		queue_work(chunks->wq, &chunk->work);
 	else
 		chunks->ops->done(chunks, chunk, status);
@@ -243,15 +269,11 @@ static void start(struct pb_chunk *chunk, u64 sector, u32 count)
 /* Read again: since the comparison it may have been written. */
 static void copy_run(struct pb_chunk *chunk)
 {
-	u32 piece = chunk->copy.piece;
-	u32 pieces = pb_check_pieces(chunk->count, piece);
-	u32 first = find_next_bit(chunk->copy.differs, pieces, chunk->next);
-	u32 end = find_next_zero_bit(chunk->copy.differs, pieces, first);
+	u32 from = chunk->next, at, count;
 
-	chunk->run = first;
-	chunk->next = end;
-	start(chunk, chunk->sector + first * piece,
-	      min(end * piece, chunk->count) - first * piece);
+	chunk->next = pb_chunk_next_range(chunk, from, &at, &count);
+	chunk->run = at / chunk->copy.piece;
+	start(chunk, chunk->sector + at, count);
 }
 
 static void chunk_work(struct work_struct *work)
@@ -272,6 +294,7 @@ void pb_chunk_begin(struct pb_chunk *chunk, u64 sector, u32 count, u32 piece)
 	chunk->count = count;
 	chunk->compare = piece;
 	chunk->next = 0;
+	chunk->unreadable = false;
 	chunk->copy.piece = piece;
 	bitmap_zero(chunk->copy.differs, PB_WIRE_MAX_PIECES);
 	start(chunk, sector, count);
@@ -280,11 +303,22 @@ void pb_chunk_begin(struct pb_chunk *chunk, u64 sector, u32 count, u32 piece)
 void pb_chunk_again(struct pb_chunk *chunk)
 {
 	if (!chunk->next) {
+		bitmap_zero(chunk->copy.differs, PB_WIRE_MAX_PIECES);
 		start(chunk, chunk->sector, chunk->count);
 		return;
 	}
 	chunk->next = chunk->run;
 	copy_run(chunk);
+}
+
+bool pb_chunks_busy(const struct pb_chunks *chunks)
+{
+	int i;
+
+	for (i = 0; chunks->chunk && i < PB_CHUNKS; i++)
+		if (test_bit(0, &chunks->chunk[i].busy))
+			return true;
+	return false;
 }
 
 /*

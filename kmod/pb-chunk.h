@@ -46,7 +46,8 @@ struct pb_pace {
  * @copied: @bytes were sent and acked; @zeroed if they were zeroes
  * @done: nothing of the chunk is under way any more; the owner ends it with
  *	pb_chunks_end_step(), or begins it again later.  @status: why it was not
- *	copied; @chunk->status if it could not be read
+ *	copied, or the last of it; @chunk->unreadable if this disk failed to
+ *	read a part of it
  *
  * Any context, no lock held.
  */
@@ -69,6 +70,7 @@ struct pb_chunk_ops {
  * @run: first piece of the run being copied
  * @started: jiffies
  * @status: of its read
+ * @unreadable: this disk failed to read all of it, or a run
  * @bio: the read, and then the payload
  * @vecs: of @bio
  * @digests: a digest for each piece
@@ -87,6 +89,7 @@ struct pb_chunk {
 	u32			run;
 	unsigned long		started;
 	blk_status_t		status;
+	bool			unreadable;
 	struct bio		bio;
 	struct bio_vec		*vecs;
 	u8			*digests;
@@ -172,6 +175,24 @@ void pb_chunk_begin(struct pb_chunk *chunk, u64 sector, u32 count, u32 piece);
  * Context: process.
  */
 void pb_chunk_again(struct pb_chunk *chunk);
+
+/**
+ * pb_chunk_next_range() - a run of what the next member said differs
+ * @chunk: whose digests were compared
+ * @from: piece to begin with
+ * @sector: where it begins, from the chunk's begin
+ * @count: sectors; 0 if there is none
+ *
+ * Return: the piece after it.
+ */
+u32 pb_chunk_next_range(const struct pb_chunk *chunk, u32 from, u32 *sector,
+			u32 *count);
+
+/**
+ * pb_chunks_busy() - is one under way?
+ * @chunks: the set
+ */
+bool pb_chunks_busy(const struct pb_chunks *chunks);
 
 /**
  * pb_chunks_end_step() - a step is over: @chunks->work is to go on

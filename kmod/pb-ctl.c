@@ -195,6 +195,7 @@ static int ctl_set_sync(void *buf)
 	if (IS_ERR(pb))
 		return PTR_ERR(pb);
 	pb_sync_set(&pb->sync, arg);
+	pb_verify_kick(&pb->verify);
 	pb_device_put(pb);
 	return 0;
 }

@@ -214,7 +214,7 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	if (pb_resize_link_up(pb, peer) &&
 	    !(side->member.flags & PB_MEMBER_SYNCED))
 		pb_sync_link_up(&pb->sync);
-	pb_verify_link_up(&pb->verify);
+	pb_verify_kick(&pb->verify);
 	return PB_BYE_NONE;
 }
 

@@ -4,7 +4,6 @@
  * the next member flushes, and then the dirty map on the disk follows: who
  * crashes goes on from there.
  */
-#include <linux/bitmap.h>
 #include <linux/blkdev.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
@@ -160,10 +159,12 @@ static void chunk_readable(struct pb_sync *sync, u64 sector)
 /* What is equal needs no copy; the path has noted that. */
 static bool chunk_compared(struct pb_chunks *chunks, struct pb_chunk *chunk)
 {
-	u32 differs = bitmap_weight(chunk->copy.differs, PB_WIRE_MAX_PIECES);
-	u32 equal = chunk->count - min(chunk->count,
-				       differs * chunk->copy.piece);
+	u32 equal = chunk->count, next = 0, at, count;
 
+	do {
+		next = pb_chunk_next_range(chunk, next, &at, &count);
+		equal -= count;
+	} while (count);
 	pb_stat_add(of_chunks(chunks)->stats, PB_CNT_SYNC_EQUAL,
 		    (u64)equal << SECTOR_SHIFT);
 	return true;

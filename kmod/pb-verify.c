@@ -4,7 +4,6 @@
  * compares.  A chunk holds its range on both ends while it does, so what is
  * found to differ is no write that one end had earlier than the other.
  */
-#include <linux/bitmap.h>
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 
@@ -82,8 +81,7 @@ static void list_range(struct pb_verify *verify, u64 sector, u64 count)
 static bool chunk_compared(struct pb_chunks *chunks, struct pb_chunk *chunk)
 {
 	struct pb_verify *verify = of_chunks(chunks);
-	u32 pieces = pb_check_pieces(chunk->count, verify->piece);
-	unsigned int first, end;
+	u32 next = 0, at, count;
 	unsigned long flags;
 	bool began;
 
@@ -92,10 +90,12 @@ static bool chunk_compared(struct pb_chunks *chunks, struct pb_chunk *chunk)
 	spin_lock_irqsave(&verify->lock, flags);
 	began = !verify->differs;
 	verify->compared += chunk->count;
-	for_each_set_bitrange(first, end, chunk->copy.differs, pieces)
-		list_range(verify, chunk->sector + first * verify->piece,
-			   min(end * verify->piece, chunk->count) -
-			   first * verify->piece);
+	for (;;) {
+		next = pb_chunk_next_range(chunk, next, &at, &count);
+		if (!count)
+			break;
+		list_range(verify, chunk->sector + at, count);
+	}
 	began = began && verify->differs;
 	spin_unlock_irqrestore(&verify->lock, flags);
 	if (began)
@@ -121,8 +121,9 @@ static bool keep(struct pb_verify *verify, struct pb_chunk *chunk,
 	bool again;
 
 	spin_lock_irqsave(&verify->lock, flags);
-	if (chunk->status)
-		verify->unreadable += chunk->copy.req.count;
+	/* What was compared and cannot be read now is not repaired. */
+	if (chunk->status && !chunk->next)
+		verify->unreadable += chunk->count;
 	again = status && !chunk->status && verify->state == PB_VERIFY_RUN;
 	if (again)
 		__set_bit(chunk - verify->chunks.chunk, &verify->again);
@@ -135,12 +136,13 @@ static void chunk_done(struct pb_chunks *chunks, struct pb_chunk *chunk,
 {
 	struct pb_verify *verify = of_chunks(chunks);
 
-	if (chunk->status)
-		verify->on_change(verify, PB_EVENT_DISK_ERROR);
-	if (keep(verify, chunk, status))
+	if (keep(verify, chunk, status)) {
 		pb_chunks_end_step(chunks, NULL, HZ);
-	else
-		pb_chunks_end_step(chunks, &chunk->busy, pb_chunk_pause(chunk));
+		return;
+	}
+	if (chunk->unreadable)
+		verify->on_change(verify, PB_EVENT_DISK_ERROR);
+	pb_chunks_end_step(chunks, &chunk->busy, pb_chunk_pause(chunk));
 }
 
 static const struct pb_chunk_ops chunk_ops = {
@@ -277,10 +279,13 @@ void pb_verify_wait(struct pb_verify *verify)
 	pb_chunks_wait(&verify->chunks);
 }
 
-void pb_verify_link_up(struct pb_verify *verify)
+/* Under the lock: once the state has changed nobody queues the work any more. */
+void pb_verify_kick(struct pb_verify *verify)
 {
-	if (READ_ONCE(verify->state) == PB_VERIFY_RUN)
+	spin_lock_irq(&verify->lock);
+	if (verify->state == PB_VERIFY_RUN)
 		mod_delayed_work(verify->chunks.wq, &verify->chunks.work, 0);
+	spin_unlock_irq(&verify->lock);
 }
 
 void pb_verify_status(struct pb_verify *verify, struct pb_verify_info *info)

@@ -113,10 +113,12 @@ int pb_verify_stop(struct pb_verify *verify);
 void pb_verify_wait(struct pb_verify *verify);
 
 /**
- * pb_verify_link_up() - a connection came up: go on
- * @verify: the verification
+ * pb_verify_kick() - a connection came up, or another pace is set: go on
+ * @verify: the verification, if one goes on
+ *
+ * Context: process.
  */
-void pb_verify_link_up(struct pb_verify *verify);
+void pb_verify_kick(struct pb_verify *verify);
 
 /**
  * pb_verify_status() - for PB_IOC_STATUS

@@ -28,6 +28,21 @@ struct input {
 
 static u64 inputs, headers, admitted, hellos;
 
+static bool has_range(u8 type)
+{
+	return type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
+	       type == PB_WIRE_MARK || type == PB_WIRE_CHECK ||
+	       type == PB_WIRE_DIFFERS || type == PB_WIRE_READ ||
+	       type == PB_WIRE_DATA;
+}
+
+static bool goes_up(u8 type)
+{
+	return type == PB_WIRE_ACK || type == PB_WIRE_MARK ||
+	       type == PB_WIRE_DATA || type == PB_WIRE_DIFFERS ||
+	       type == PB_WIRE_CAPACITY;
+}
+
 static void check_range(const struct pb_msg *msg,
 			const struct pb_bounds *bounds)
 {
@@ -59,8 +74,7 @@ static void check_header(const struct pb_wire_hdr *hdr,
 		MUST(msg->data_len ==
 		     (msg->type == PB_WIRE_HELLO ? sizeof(struct pb_wire_hello) :
 						   0));
-	if (msg->type == PB_WIRE_WRITE || msg->type == PB_WIRE_ZEROES ||
-	    msg->type == PB_WIRE_READ || msg->type == PB_WIRE_DATA)
+	if (has_range(msg->type))
 		check_range(msg, bounds);
 	if (msg->type == PB_WIRE_SIZE || msg->type == PB_WIRE_CAPACITY)
 		MUST(msg->sector && !(msg->sector % (bounds->block_size / 512)));
@@ -79,11 +93,7 @@ static void check_admitted(const struct pb_msg *msg,
 	MUST(msg->view == e->view && msg->from == e->from);
 	if (msg->type == PB_WIRE_KEEPALIVE)
 		return;
-	MUST(e->upstream == (msg->type != PB_WIRE_ACK &&
-			     msg->type != PB_WIRE_DATA &&
-			     msg->type != PB_WIRE_MARK &&
-			     msg->type != PB_WIRE_DIFFERS &&
-			     msg->type != PB_WIRE_CAPACITY));
+	MUST(e->upstream == !goes_up(msg->type));
 	if (!msg->seq)
 		return;
 	if (e->upstream)
@@ -180,21 +190,32 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 #ifdef PB_STANDALONE
 
+static const u8 types[] = {
+	PB_WIRE_HELLO, PB_WIRE_BYE, PB_WIRE_KEEPALIVE, PB_WIRE_WRITE,
+	PB_WIRE_FLUSH, PB_WIRE_ZEROES, PB_WIRE_ACK, PB_WIRE_SYNC_BEGIN,
+	PB_WIRE_SYNC_GO, PB_WIRE_SYNC_DONE, PB_WIRE_MARK, PB_WIRE_CHECK,
+	PB_WIRE_DIFFERS, PB_WIRE_READ, PB_WIRE_DATA, PB_WIRE_SIZE,
+	PB_WIRE_CAPACITY,
+};
+
 static void valid_header(struct input *in)
 {
-	u8 type = rnd() & 7 ? PB_WIRE_HELLO + rnd() % PB_WIRE_DATA :
-			      PB_WIRE_CAPACITY + rnd() % 2;
+	u8 type = types[rnd() % ARRAY_SIZE(types)];
 	struct pb_msg msg = {
 		.type = type, .from = rnd() & 1, .view = 9, .stamp = rnd(),
 	};
 
-	if (type >= PB_WIRE_WRITE && type != PB_WIRE_MARK &&
-	    type != PB_WIRE_CAPACITY)
+	if (type >= PB_WIRE_WRITE &&
+	    (!goes_up(type) || type == PB_WIRE_ACK || type == PB_WIRE_DATA))
 		msg.seq = 1 + rnd() % 32;
-	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES ||
-	    (type >= PB_WIRE_MARK && type <= PB_WIRE_DATA)) {
+	if (has_range(type)) {
 		msg.sector = rnd() % 1000 * 8;
 		msg.count = 8 + rnd() % 255 * 8;
+	}
+	if (type == PB_WIRE_CHECK) {
+		msg.status = PB_WIRE_MIN_PIECE << rnd() % 9;
+		msg.data_len = PB_WIRE_DIGEST *
+			       pb_check_pieces(msg.count, msg.status);
 	}
 	if (type == PB_WIRE_WRITE || type == PB_WIRE_ZEROES)
 		msg.flags = PB_WIRE_FUA;

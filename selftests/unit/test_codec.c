@@ -260,6 +260,8 @@ static void set(struct pb_msg *msg, enum field field, u64 value)
 #define DATA		PB_WIRE_DATA
 #define SIZE		PB_WIRE_SIZE
 #define CAPACITY	PB_WIRE_CAPACITY
+#define CHECK		PB_WIRE_CHECK
+#define DIFFERS		PB_WIRE_DIFFERS
 
 static const struct {
 	u8		type;
@@ -397,6 +399,46 @@ static const struct {
 	{ CAPACITY, COUNT, 8, -EPROTO, "capacity: count" },
 	{ CAPACITY, SEQ, 1, -EPROTO, "capacity: number" },
 	{ CAPACITY, STATUS, 1, -EPROTO, "capacity: status" },
+	{ CHECK, FLAGS, PB_WIRE_COPY, -EPROTO, "check: part of a transfer" },
+	{ CHECK, FLAGS, PB_WIRE_FUA, -EPROTO, "check: FUA" },
+	{ CHECK, VIEW, 0, -EPROTO, "check: view 0" },
+	{ CHECK, FROM, 8, -EPROTO, "check: member 8" },
+	{ CHECK, SEQ, 0, -EPROTO, "check: no sequence number" },
+	{ CHECK, SECTOR, 801, -ERANGE, "check: misaligned" },
+	{ CHECK, SECTOR, (1 << 20) - 16, 0, "check: up to the end" },
+	{ CHECK, SECTOR, (1 << 20) - 8, -ERANGE, "check: past the end" },
+	{ CHECK, SECTOR, 0ULL - 8, -ERANGE, "check: wraps" },
+	{ CHECK, COUNT, 0, -ERANGE, "check: empty" },
+	{ CHECK, COUNT, 12, -ERANGE, "check: count misaligned" },
+	{ CHECK, COUNT, 8, -EPROTO, "check: a digest too many" },
+	{ CHECK, COUNT, 24, -EPROTO, "check: a digest missing" },
+	{ CHECK, COUNT, 2056, -ERANGE, "check: too large" },
+	{ CHECK, COUNT, U32_MAX - 7, -ERANGE, "check: far too large" },
+	{ CHECK, DATA_LEN, 0, -EPROTO, "check: no digest" },
+	{ CHECK, DATA_LEN, 63, -EPROTO, "check: a byte missing" },
+	{ CHECK, DATA_LEN, 65, -EPROTO, "check: a byte too many" },
+	{ CHECK, DATA_LEN, 8192, -EPROTO, "check: data for digests" },
+	{ CHECK, DATA_LEN, U32_MAX, -EPROTO, "check: huge payload" },
+	{ CHECK, STATUS, 0, -EPROTO, "check: no piece" },
+	{ CHECK, STATUS, 1, -EPROTO, "check: piece of a sector" },
+	{ CHECK, STATUS, 4, -EPROTO, "check: piece below the least" },
+	{ CHECK, STATUS, 12, -EPROTO, "check: piece not a power of two" },
+	{ CHECK, STATUS, 16, -EPROTO, "check: one digest for all" },
+	{ CHECK, STATUS, 4096, -EPROTO, "check: piece above the greatest" },
+	{ CHECK, STATUS, 1U << 31, -EPROTO, "check: huge piece" },
+	{ CHECK, STATUS, U32_MAX, -EPROTO, "check: piece 4294967295" },
+	{ DIFFERS, FLAGS, 1, -EPROTO, "differs: flag" },
+	{ DIFFERS, VIEW, 0, -EPROTO, "differs: view 0" },
+	{ DIFFERS, FROM, 9, -EPROTO, "differs: member 9" },
+	{ DIFFERS, SEQ, 1, -EPROTO, "differs: sequence number" },
+	{ DIFFERS, SECTOR, 801, -ERANGE, "differs: misaligned" },
+	{ DIFFERS, SECTOR, (1 << 20) - 8, -ERANGE, "differs: past the end" },
+	{ DIFFERS, SECTOR, 0ULL - 8, -ERANGE, "differs: wraps" },
+	{ DIFFERS, COUNT, 0, -ERANGE, "differs: nothing" },
+	{ DIFFERS, COUNT, 2048, 0, "differs: all of the largest check" },
+	{ DIFFERS, COUNT, 2056, -ERANGE, "differs: more than a check" },
+	{ DIFFERS, DATA_LEN, 32, -EPROTO, "differs: payload" },
+	{ DIFFERS, STATUS, 8, -EPROTO, "differs: status" },
 };
 
 static void test_cases(void)
@@ -408,6 +450,31 @@ static void test_cases(void)
 
 		set(&msg, cases[i].field, cases[i].value);
 		is(unpack_msg(&msg, &bounds), cases[i].want, cases[i].text);
+	}
+}
+
+/* As many digests as pieces, the last of which may be short. */
+static void test_checks(void)
+{
+	static const struct { u32 count, piece, digests; } checks[] = {
+		{ 8, 8, 1 }, { 16, 8, 2 }, { 16, 16, 1 }, { 8, 2048, 1 },
+		{ 24, 16, 2 }, { 2048, 8, 256 }, { 2040, 8, 255 },
+		{ 2048, 2048, 1 }, { 2040, 128, 16 },
+	};
+	struct pb_msg msg = sample(CHECK);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(checks); i++) {
+		msg.count = checks[i].count;
+		msg.status = checks[i].piece;
+		msg.data_len = checks[i].digests * PB_WIRE_DIGEST;
+		is(pb_check_pieces(msg.count, msg.status), checks[i].digests,
+		   "check: number of digests");
+		is(unpack_msg(&msg, &bounds), 0, "check: passes");
+		msg.data_len += PB_WIRE_DIGEST;
+		is(unpack_msg(&msg, &bounds), -EPROTO, "check: one too many");
+		msg.data_len -= 2 * PB_WIRE_DIGEST;
+		is(unpack_msg(&msg, &bounds), -EPROTO, "check: one too few");
 	}
 }
 
@@ -1191,6 +1258,7 @@ int main(void)
 	test_layout();
 	test_damage();
 	test_cases();
+	test_checks();
 	test_bounds();
 	test_combinations();
 	test_admit_acks();

@@ -90,7 +90,7 @@ B=bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb
 Z=00000000-0000-0000-0000-000000000000
 
 # Help: every verb has a usage line and an example, asked for in each way.
-verbs="create remove status events connect listen disconnect policy resync resize dump-meta info"
+verbs="create remove status events connect listen disconnect policy resync resize verify dump-meta info"
 prints 'Usage: pbctl VERB' --help
 prints 'Usage: pbctl VERB' help
 prints '^pbctl [0-9]' --version
@@ -195,6 +195,31 @@ refused 2 'too few' disconnect
 refused 2 'too few' policy v
 refused 2 'not a policy' policy v maybe
 refused 2 'what is' info v
+refused 2 'too few' verify
+refused 2 'what is' verify v w
+refused 2 'unknown option' verify v --fix
+refused 2 'written out' verify v --rep
+refused 2 'needless value' verify v --repair=yes
+refused 2 'needs a value' verify v --start
+refused 2 'not a size' verify v --start 1MB
+refused 2 'not a size' verify v --start -1
+refused 2 'not from' verify v --length 0
+refused 2 'not from' verify v --length 99999999999TiB
+refused 2 'no other option' verify v --stop --repair
+refused 2 'no other option' verify v --stop --start 1MiB
+refused 2 'no other option' verify v --show --length 1MiB
+refused 2 'no other option' verify v --show --repair
+refused 2 'no other option' verify v --show --stop
+refused 2 'too few' resync
+refused 2 'what is' resync v w
+refused 2 'not both' resync v --pause --resume
+refused 2 'neither on nor off' resync v --checksum yes
+refused 2 'neither on nor off' resync v --checksum ''
+refused 2 'needs a value' resync v --checksum
+refused 2 'not a size' resync v --max-rate fast
+refused 2 'not a size' resync v --max-rate 1MiB/s
+refused 2 'not from' resync v --max-rate 2TiB
+refused 2 'not a size' resync v --min-rate 99999999999999999999
 refused 2 'too few' dump-meta
 refused 2 'contradict' dump-meta --internal --external "$tmp/x"
 
