@@ -5,12 +5,16 @@
  *
  *   t_hostile backup B FILE	a fake predecessor against backup B
  *   t_hostile primary A FILE	a fake successor against primary A
+ *   t_hostile flood B DISK	more checks than backup B has room for
  *
- * FILE is what the device's data disk lies on.
+ * FILE is what the device's data disk lies on; DISK is a device-mapper device
+ * that is its data disk.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tlib.h"
@@ -190,6 +194,62 @@ CAPACITY_CASE(half, m.sector++)
 CAPACITY_CASE(seq, m.seq = 1)
 CAPACITY_CASE(view, m.view--)
 
+/* A check as it should be, then with one thing wrong. */
+static struct pb_msg good_check(struct t_peer *peer)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_CHECK);
+
+	msg.seq = peer->next_seq;
+	msg.sector = 64;
+	msg.count = 16;
+	msg.status = 8;
+	msg.data_len = 2 * PB_WIRE_DIGEST;
+	return msg;
+}
+
+#define CHECK_CASE(name, change)				\
+static bool check_##name(struct t_peer *peer)			\
+{								\
+	struct pb_msg m = good_check(peer);			\
+								\
+	change;							\
+	memset(peer->data, 0xee, PB_WIRE_MAX_DATA);		\
+	return t_peer_send(peer, &m, peer->data);		\
+}
+
+CHECK_CASE(view_new, m.view++)
+CHECK_CASE(view_old, m.view--)
+CHECK_CASE(from, m.from ^= 1)
+CHECK_CASE(again, m.seq--)
+CHECK_CASE(gap, m.seq++)
+CHECK_CASE(outside, m.sector = peer->bounds.data_sectors)
+CHECK_CASE(over_end, m.sector = peer->bounds.data_sectors - 8)
+CHECK_CASE(misaligned, m.sector = 63)
+CHECK_CASE(huge, m.count = 1 << 20; m.data_len = 1 << 20)
+CHECK_CASE(no_piece, m.status = 0)
+CHECK_CASE(small_piece, m.status = 2)
+CHECK_CASE(odd_piece, m.status = 24)
+CHECK_CASE(great_piece, m.status = 4096; m.data_len = PB_WIRE_DIGEST)
+CHECK_CASE(few, m.data_len = PB_WIRE_DIGEST)
+CHECK_CASE(many, m.data_len = 3 * PB_WIRE_DIGEST)
+CHECK_CASE(data, m.data_len = 8192)
+CHECK_CASE(flag, m.flags = PB_WIRE_COPY)
+
+static bool say_differs(struct t_peer *peer, uint64_t sector, uint32_t count)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_DIFFERS);
+
+	msg.sector = sector;
+	msg.count = count;
+	return t_peer_send(peer, &msg, NULL);
+}
+
+/* Down from the predecessor, or up where nothing was asked. */
+static bool differs(struct t_peer *peer)
+{
+	return say_differs(peer, 64, 16);
+}
+
 static bool ack_from_above(struct t_peer *peer)
 {
 	return t_peer_ack(peer, 1, 1);
@@ -263,6 +323,24 @@ static const struct hostile downs[] = {
 	{ "size without a number", false, size_seq, "sequence" },
 	{ "size again", false, size_again, "again" },
 	{ "capacity from the predecessor", false, capacity_down, "this way" },
+	{ "check of the next view", false, check_view_new, "another view" },
+	{ "check of the view before", false, check_view_old, "another view" },
+	{ "check from another member", false, check_from, "neighbour" },
+	{ "check with a used number", false, check_again, "again" },
+	{ "check with a gap before it", false, check_gap, "gap" },
+	{ "check behind the end", false, check_outside, "outside" },
+	{ "check over the end", false, check_over_end, "outside" },
+	{ "misaligned check", false, check_misaligned, "aligned" },
+	{ "check of 512 MiB", false, check_huge, "large" },
+	{ "check without a piece", false, check_no_piece, "status" },
+	{ "check of small pieces", false, check_small_piece, "status" },
+	{ "check of odd pieces", false, check_odd_piece, "status" },
+	{ "check of a great piece", false, check_great_piece, "status" },
+	{ "check with too few digests", false, check_few, "length" },
+	{ "check with too many", false, check_many, "length" },
+	{ "check with the data", false, check_data, "length" },
+	{ "check with a flag", false, check_flag, "flag" },
+	{ "differs from the predecessor", false, differs, "this way" },
 };
 
 static const char *last_reason(void)
@@ -380,6 +458,23 @@ static bool write_upward(struct t_peer *peer)
 	return t_peer_send(peer, &msg, peer->data);
 }
 
+static bool check_upward(struct t_peer *peer)
+{
+	struct pb_msg msg = good_check(peer);
+
+	msg.seq = 1;
+	return t_peer_send(peer, &msg, peer->data);
+}
+
+static bool differs_old(struct t_peer *peer)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_DIFFERS);
+
+	msg.view--;
+	msg.count = 16;
+	return t_peer_send(peer, &msg, NULL);
+}
+
 static const struct hostile ups[] = {
 	{ "ack of the next view", false, ack_view_new, "another view" },
 	{ "ack of the view before", false, ack_view_old, "another view" },
@@ -401,6 +496,9 @@ static const struct hostile ups[] = {
 	{ "capacity with a number", false, capacity_seq, "sequence" },
 	{ "capacity of the view before", false, capacity_view, "another view" },
 	{ "hello of a synced one that knows less", true, hello_part, "smaller" },
+	{ "check from the successor", false, check_upward, "this way" },
+	{ "differs that nobody asked for", false, differs, "does not fit" },
+	{ "differs of the view before", false, differs_old, "another view" },
 };
 
 /* One write is acked, the next one waits; both on this connection. */
@@ -460,6 +558,158 @@ static void wrong_resume(struct t_peer *peer)
 	peer->hello.recv_seq = recv_seq;
 }
 
+static int begin_verify(uint32_t flags)
+{
+	struct pb_ioc_verify arg = { .dev = t_dev(dev), .flags = flags };
+
+	return t_ioctl(PB_IOC_VERIFY, &arg);
+}
+
+static struct pb_verify_info verify_info(void)
+{
+	struct pb_ioc_status status;
+
+	if (t_status(dev, &status))
+		bail("no status");
+	return status.verify;
+}
+
+/* A good successor from here on: it acks what comes. */
+static bool verify_ends(struct t_peer *peer)
+{
+	uint64_t end = t_now_ms() + T_DEADLINE_MS;
+	struct pb_msg msg;
+
+	while (verify_info().state == PB_VERIFY_RUN && t_now_ms() < end)
+		if (t_peer_recv(peer, &msg, 20) == T_GOT)
+			t_peer_ack(peer, msg.seq, 1);
+	return verify_info().state == PB_VERIFY_DONE;
+}
+
+/* A successor that says nonsense about what it was asked to compare. */
+static void wrong_differences(struct t_peer *peer)
+{
+	static const struct hostile over = { "differs over a check's end", false,
+					     NULL, "does not fit" };
+	static const struct hostile after = { "differs after the ack", false,
+					      NULL, "does not fit" };
+	struct pb_msg msg;
+	unsigned int i;
+
+	ok(t_peer_up(peer) && !begin_verify(0) &&
+	   t_peer_expect(peer, PB_WIRE_CHECK, &msg), "a check comes");
+	say_differs(peer, msg.sector + msg.count - 2, 4);
+	refused(peer, &over);
+	is(verify_info().state, PB_VERIFY_RUN, "the verification goes on");
+	ok(t_peer_up(peer) && t_peer_expect(peer, PB_WIRE_CHECK, &msg),
+	   "and asks again");
+	for (i = 0; i < 20000; i++)
+		say_differs(peer, msg.sector + 2, 2);
+	t_peer_ack(peer, msg.seq, 1);
+	ok(verify_ends(peer), "20000 times the same: it ends");
+	is(verify_info().differs, 65536, "and counts a region");
+	say_differs(peer, msg.sector, 2);
+	refused(peer, &after);
+}
+
+/* Nothing waits for a successor that never says what it found. */
+static void no_answer(struct t_peer *peer)
+{
+	struct pb_msg msg;
+
+	ok(t_peer_up(peer) && !begin_verify(0) &&
+	   t_peer_expect(peer, PB_WIRE_CHECK, &msg), "a check comes");
+	is(begin_verify(0), -EBUSY, "no second verification");
+	is(begin_verify(PB_VERIFY_STOP), 0, "it is stopped");
+	is(begin_verify(PB_VERIFY_STOP), -ENOENT, "not twice");
+	is(begin_verify(0), -EBUSY, "a check is under way still");
+	is(t_disconnect(dev), 0, "the connection goes, and the check with it");
+	ok(t_wait(!begin_verify(0)), "the next one begins");
+	is(verify_info().state, PB_VERIFY_RUN, "and waits for a connection");
+	ok(t_peer_up(peer) && verify_ends(peer), "it ends");
+	is(verify_info().differs, 0, "and found nothing");
+	is(begin_verify(0), 0, "one more");
+	ok(t_peer_expect(peer, PB_WIRE_CHECK, &msg), "it waits for an answer");
+	t_peer_close(peer);
+	ok(t_wait(t_links(dev, PB_LINK_NONE)), "which will never come");
+}
+
+static uint64_t free_kib(void)
+{
+	unsigned long long kib = 0;
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static void disk(const char *what)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "dmsetup %s %s", what, file);
+	if (system(command))
+		bail("%s", command);
+}
+
+static uint64_t applying(void)
+{
+	struct pb_ioc_status status;
+
+	if (t_status(dev, &status))
+		bail("no status");
+	return status.applying;
+}
+
+/* Sends what the socket takes. */
+static bool flood(struct t_peer *peer, unsigned int nr)
+{
+	struct timeval soon = { .tv_usec = 200000 };
+	uint64_t before = free_kib(), used;
+	struct pb_msg msg;
+
+	setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon));
+	while (nr--) {
+		msg = good_check(peer);
+		msg.count = 2;
+		msg.data_len = PB_WIRE_DIGEST;
+		if (!t_peer_send(peer, &msg, peer->data))
+			break;
+		peer->next_seq++;
+	}
+	used = applying();
+	ok(t_wait(used == applying() || ((used = applying()), 0)),
+	   "%llu checks wait for the disk", (unsigned long long)used);
+	ok(used > 1000 && used <= 4096, "not more than there is room for");
+	used = before - free_kib();
+	return ok((int64_t)used < t_slow() * (48 << 10), "their memory is bounded: %lld KiB",
+		  (long long)used);
+}
+
+static int flood_backup(void)
+{
+	struct t_peer peer;
+
+	t_peer_init(&peer, dev);
+	ok(t_peer_up(&peer), "a good predecessor connects");
+	memset(peer.data, 0xee, PB_WIRE_MAX_DATA);
+	disk("suspend");
+	flood(&peer, 8000);
+	disk("resume");
+	ok(t_wait(!applying()), "they are done when the disk is");
+	t_peer_close(&peer);
+	ok(t_wait(t_links(dev, PB_LINK_NONE)), "the end is noticed");
+	ok(t_peer_up(&peer) && t_peer_write(&peer, 0, 8, 0x77) &&
+	   t_peer_wait_ack(&peer, peer.next_seq - 1), "it serves on");
+	t_peer_free(&peer);
+	return t_result();
+}
+
 static int primary(void)
 {
 	struct t_peer peer;
@@ -473,9 +723,11 @@ static int primary(void)
 	for (i = 0; i < ARRAY_SIZE(ups); i++)
 		against_primary(&peer, &ups[i]);
 	wrong_resume(&peer);
+	wrong_differences(&peer);
 	ok(t_peer_up(&peer), "a good successor connects");
 	t_io_start(&io, dev, T_FUA, 0, 4096, 9);
 	is(t_peer_finish(&peer, &io), 0, "it serves on");
+	no_answer(&peer);
 	t_peer_free(&peer);
 	return t_result();
 }
@@ -486,5 +738,7 @@ int main(int argc, char **argv)
 		return 2;
 	dev = argv[2];
 	file = argv[3];
+	if (!strcmp(argv[1], "flood"))
+		return flood_backup();
 	return strcmp(argv[1], "backup") ? primary() : backup();
 }

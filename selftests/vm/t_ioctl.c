@@ -184,22 +184,108 @@ static void socket_twice(void)
 	close(fds[1]);
 }
 
+#define CASE(var, cmd, what, want, change) do {			\
+	memset(&(var), 0, sizeof(var));				\
+	change;							\
+	wrong(cmd, &(var), want, what);				\
+} while (0)
+
+/* One with the device named, and why not in the answer. */
+#define VOLUME_CASE(var, cmd, what, want, change) do {		\
+	CASE(var, cmd, what, want, (var).dev = t_dev(dev); change); \
+	ok((var).reason[0], what ": says why");			\
+} while (0)
+
+#define SYNC_CASE(what, change) \
+	VOLUME_CASE(y, PB_IOC_SET_SYNC, "sync: " what, -EINVAL, change)
+
+static void syncs(void)
+{
+	struct pb_ioc_sync y;
+
+	SYNC_CASE("nothing to set", );
+	SYNC_CASE("unknown bit", y.set = PB_SYNC_SET_ALL + 1);
+	SYNC_CASE("pause is 0 or 1", y.set = PB_SYNC_SET_PAUSE; y.pause = 2);
+	SYNC_CASE("pause not to be set", y.set = PB_SYNC_SET_CHECKSUM;
+		  y.pause = 1);
+	SYNC_CASE("checksum is 0 or 1", y.set = PB_SYNC_SET_CHECKSUM;
+		  y.checksum = 2);
+	SYNC_CASE("checksum not to be set", y.set = PB_SYNC_SET_PAUSE;
+		  y.checksum = 1);
+	SYNC_CASE("max_rate too large", y.set = PB_SYNC_SET_MAX_RATE;
+		  y.max_rate = PB_RATE_MAX + 1);
+	SYNC_CASE("max_rate not to be set", y.set = PB_SYNC_SET_MIN_RATE;
+		  y.max_rate = 1);
+	SYNC_CASE("min_rate too large", y.set = PB_SYNC_SET_MIN_RATE;
+		  y.min_rate = ~0ULL);
+	SYNC_CASE("min_rate not to be set", y.set = PB_SYNC_SET_MAX_RATE;
+		  y.min_rate = 1);
+	SYNC_CASE("a good one and a bad one", y.set = PB_SYNC_SET_ALL;
+		  y.pause = 1; y.max_rate = 4096; y.min_rate = ~0ULL);
+	SYNC_CASE("reserved", y.set = PB_SYNC_SET_PAUSE; y.reserved = 1);
+	SYNC_CASE("reason not empty", y.set = PB_SYNC_SET_PAUSE;
+		  y.reason[9] = 1);
+	CASE(y, PB_IOC_SET_SYNC, "sync: no device", -ENODEV,
+	     y.set = PB_SYNC_SET_PAUSE);
+}
+
+#define VERIFY_CASE(what, want, change) \
+	VOLUME_CASE(v, PB_IOC_VERIFY, "verify: " what, want, change)
+#define DIFFERS_CASE(what, change) \
+	VOLUME_CASE(d, PB_IOC_DIFFERS, "differs: " what, -EINVAL, change)
+
+static void verifies(void)
+{
+	struct pb_ioc_differs d;
+	struct pb_ioc_status s;
+	struct pb_ioc_verify v;
+	uint64_t size;
+
+	t_status(dev, &s);
+	size = s.data_sectors << 9;
+	VERIFY_CASE("unknown flag", -EINVAL, v.flags = 4);
+	VERIFY_CASE("reserved", -EINVAL, v.reserved = 1);
+	VERIFY_CASE("reason not empty", -EINVAL, v.reason[0] = 1);
+	VERIFY_CASE("start of 1", -EINVAL, v.start = 1);
+	VERIFY_CASE("start of 4096", -EINVAL, v.start = 4096);
+	VERIFY_CASE("half a block", -EINVAL, v.length = 256);
+	VERIFY_CASE("a block and a byte", -EINVAL, v.length = 4097);
+	VERIFY_CASE("start at the end", -ERANGE, v.start = size);
+	VERIFY_CASE("start far out", -ERANGE, v.start = 1ULL << 63);
+	VERIFY_CASE("over the end", -ERANGE, v.start = 1 << 20;
+		    v.length = size);
+	VERIFY_CASE("wraps", -ERANGE, v.start = 1 << 20; v.length = -512ULL);
+	VERIFY_CASE("start that wraps", -ERANGE, v.start = -(1ULL << 20);
+		    v.length = 2 << 20);
+	VERIFY_CASE("nothing to stop", -ENOENT, v.flags = PB_VERIFY_STOP);
+	VERIFY_CASE("stop and repair", -EINVAL, v.flags = PB_VERIFY_FLAGS);
+	VERIFY_CASE("stop and a start", -EINVAL, v.flags = PB_VERIFY_STOP;
+		    v.start = 1 << 20);
+	VERIFY_CASE("stop and a length", -EINVAL, v.flags = PB_VERIFY_STOP;
+		    v.length = 512);
+	CASE(v, PB_IOC_VERIFY, "verify: no device", -ENODEV, );
+	DIFFERS_CASE("start too large", d.start = 1U << 31);
+	DIFFERS_CASE("nr not zero", d.nr = 1);
+	DIFFERS_CASE("total not zero", d.total = 1);
+	DIFFERS_CASE("more not zero", d.more = 1);
+	DIFFERS_CASE("range not zero", d.ranges[PB_MAX_RANGES - 1].length = 1);
+	DIFFERS_CASE("reason not empty", d.reason[PB_REASON_LEN - 1] = 1);
+	CASE(d, PB_IOC_DIFFERS, "differs: no device", -ENODEV, );
+	d = (struct pb_ioc_differs){ .dev = t_dev(dev), .start = 9 };
+	is(t_ioctl(PB_IOC_DIFFERS, &d), 0, "differs: before any verification");
+	ok(!d.nr && !d.total && !d.more, "there are none");
+}
+
 static void others(void)
 {
 	struct pb_ioc_disconnect d;
 	struct pb_ioc_policy p;
 	struct pb_ioc_status s;
 	struct pb_ioc_list l;
-	struct pb_ioc_sync y;
 	struct pb_ioc_resize r;
 	unsigned int i;
 	uint64_t size;
 
-#define CASE(var, cmd, what, want, change) do {			\
-	memset(&(var), 0, sizeof(var));				\
-	change;							\
-	wrong(cmd, &(var), want, what);				\
-} while (0)
 	CASE(d, PB_IOC_DISCONNECT, "disconnect: flags", -EINVAL,
 	     d.dev = t_dev(dev); d.flags = 1);
 	CASE(d, PB_IOC_DISCONNECT, "disconnect: reserved", -EINVAL,
@@ -210,11 +296,6 @@ static void others(void)
 	CASE(p, PB_IOC_SET_POLICY, "policy: reserved", -EINVAL,
 	     p.dev = t_dev(dev); p.reserved = 1);
 	CASE(p, PB_IOC_SET_POLICY, "policy: no device", -ENODEV, );
-	CASE(y, PB_IOC_SET_SYNC, "sync: pause is 0 or 1", -EINVAL,
-	     y.dev = t_dev(dev); y.pause = 2);
-	CASE(y, PB_IOC_SET_SYNC, "sync: reserved", -EINVAL,
-	     y.dev = t_dev(dev); y.reserved = 1);
-	CASE(y, PB_IOC_SET_SYNC, "sync: no device", -ENODEV, );
 	t_status(dev, &s);
 	size = s.data_sectors;
 	CASE(r, PB_IOC_RESIZE, "resize: unknown flag", -EINVAL,
@@ -264,7 +345,7 @@ static void others(void)
 static const unsigned long all[] = {
 	PB_IOC_INFO, PB_IOC_LIST, PB_IOC_STATUS, PB_IOC_SET_VIEW,
 	PB_IOC_CONNECT, PB_IOC_DISCONNECT, PB_IOC_SET_POLICY,
-	PB_IOC_SET_SYNC, PB_IOC_RESIZE,
+	PB_IOC_SET_SYNC, PB_IOC_VERIFY, PB_IOC_DIFFERS, PB_IOC_RESIZE,
 };
 
 static void bad_pointers(void)
@@ -322,6 +403,7 @@ static void reading(void)
 
 int main(int argc, char **argv)
 {
+	struct pb_ioc_verify alone;
 	struct pb_ioc_info info;
 
 	if (argc != 2)
@@ -334,6 +416,8 @@ int main(int argc, char **argv)
 	connects();
 	socket_twice();
 	others();
+	syncs();
+	verifies();
 	bad_pointers();
 	no_privilege();
 	reading();
@@ -343,5 +427,7 @@ int main(int argc, char **argv)
 	is(t_move(dev, 0, "ab"), -EINVAL, "nor number 0");
 	is(t_connect(dev, 0, 0, 0, NULL), -ENOLINK,
 	   "connect: alone: ENOLINK");
+	alone = (struct pb_ioc_verify){ .dev = t_dev(dev) };
+	wrong(PB_IOC_VERIFY, &alone, -ENOLINK, "verify: alone");
 	return t_result();
 }

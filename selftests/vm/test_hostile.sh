@@ -6,6 +6,9 @@ PB_SECTORS=4096
 begin
 
 make_disks A B
+# The backup's data disk can be made to wait.
+dmsetup create slow --table "0 $sectors linear $dev_dB 0"
+dev_dB=/dev/mapper/slow
 replica A a "block_size 1024"
 replica B b "block_size 1024"
 check "A: view 1" pbt view A 1 ab
@@ -13,6 +16,7 @@ check "B: view 1" pbt view B 1 ab
 check "A: view 2" pbt view A 2 ab
 check "B: view 2" pbt view B 2 ab
 run_c t_hostile backup B $work/dB
+run_c t_hostile flood B slow
 run_c t_hostile primary A $work/dA
 
 # What was fake is over: the real two go on in a new view, written in full.

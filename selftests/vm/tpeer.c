@@ -183,6 +183,7 @@ static enum t_got recv_one(struct t_peer *peer, struct pb_msg *msg,
 	if (!peer->upstream && (msg->type == PB_WIRE_WRITE ||
 				msg->type == PB_WIRE_FLUSH ||
 				msg->type == PB_WIRE_READ ||
+				msg->type == PB_WIRE_CHECK ||
 				msg->type == PB_WIRE_ZEROES))
 		peer->hello.recv_seq = msg->seq;
 	if (msg->type != PB_WIRE_HELLO)
