@@ -5,6 +5,7 @@
  * failure too if it has a reason to bring home.
  */
 #include <linux/capability.h>
+#include <linux/device-mapper.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -14,6 +15,8 @@
 
 #include "pb-device.h"
 #include "pb-target.h"
+
+#define DM_MSG_PREFIX "pb"
 
 #define MAX_MEMBERS_TODAY	2
 
@@ -146,6 +149,7 @@ static int ctl_set_policy(void *buf)
 {
 	struct pb_ioc_policy *arg = buf;
 	struct pb_device *pb;
+	const char *what;
 
 	if (arg->reserved || !zero(arg->reason, sizeof(arg->reason)))
 		return refuse_reserved(arg->reason);
@@ -155,9 +159,10 @@ static int ctl_set_policy(void *buf)
 	if (IS_ERR(pb))
 		return PTR_ERR(pb);
 	pb_path_set_policy(&pb->path, arg->policy);
+	what = arg->policy == PB_POLICY_ERROR ? "fail" : "wait";
+	DMINFO("%s: writes that cannot be sent %s", pb->super.name, what);
 	pb_event_emit(&pb->source, PB_EVENT_POLICY, pb->super.view.number,
-		      NULL, 0, "writes that cannot be sent %s",
-		      arg->policy == PB_POLICY_ERROR ? "fail" : "wait");
+		      NULL, 0, "writes that cannot be sent %s", what);
 	pb_device_put(pb);
 	return 0;
 }

@@ -19,6 +19,10 @@ for name in A B; do
 	eval "loop_$name=\$dev_d$name dev_d$name=/dev/mapper/disk$name"
 done
 
+# Metadata that can be made to wait.
+dmsetup create metaA --table "0 8192 linear $dev_mA 0"
+dev_mA=/dev/mapper/metaA
+
 # table NAME: of a disk, from stdin
 table() {
 	dmsetup suspend "disk$1" && dmsetup reload "disk$1" && dmsetup resume "disk$1"
@@ -36,8 +40,8 @@ heal_disk() {
 	echo "0 $sectors linear $loop 0" | table "$1"
 }
 
-check "A" replica A a region_size $region
-check "B" replica B b region_size $region
+check "A" replica A a region_size $region extent_size $mib
+check "B" replica B b region_size $region extent_size $mib
 check "A: view 1" pbt view A 1 ab
 check "B: view 1" pbt view B 1 ab
 check "they connect" pbt pair A B
@@ -46,6 +50,21 @@ pbt io A write $((mib + 4096)) 262144 6 >/dev/null
 pbt io A flush >/dev/null
 check "equal replicas are found equal" verify
 is "$(pbt status B checked_bytes)" $size "up to the last sector"
+
+# A write that only the backup has as yet is no difference: it waits here for the log.
+dmsetup suspend metaA
+applied=$(pbt status B applied_writes) waits=$(pbt status A overlap_waits)
+pbt io A write $((2 * mib)) 4096 3 >"$work/w" &
+write=$!
+check "the backup has it" wait_for sh -c "test \$(pbt status B applied_writes) -gt $applied"
+"$PBCTL" verify A --start 2MiB --json >"$work/result" 2>&1 &
+pid=$!
+check "who compares waits" wait_for sh -c "test \$(pbt status A overlap_waits) -gt $waits"
+check "the log goes on" dmsetup resume metaA
+wait $pid
+is "$? $(ranges <"$work/result")" "0 " "there is no difference"
+wait $write
+is "$(cat "$work/w")" 0 "the write is done"
 
 # The last piece is short, and all there is to find.
 harm dB $((size - 512)) 512
