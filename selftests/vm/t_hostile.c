@@ -5,6 +5,8 @@
  *
  *   t_hostile backup B FILE	a fake predecessor against backup B
  *   t_hostile primary A FILE	a fake successor against primary A
+ *   t_hostile digests A FILE	a successor that is brought up to date by digests,
+ *				and goes before it has got what differs
  *   t_hostile flood B DISK	more checks than backup B has room for
  *
  * FILE is what the device's data disk lies on; DISK is a device-mapper device
@@ -634,6 +636,63 @@ static void no_answer(struct t_peer *peer)
 	ok(t_wait(t_links(dev, PB_LINK_NONE)), "which will never come");
 }
 
+static bool covers(const struct pb_msg *msg, uint64_t sector)
+{
+	return msg->sector <= sector && sector < msg->sector + msg->count;
+}
+
+/*
+ * Acks what comes until @sector is asked about, or copied; or, without one,
+ * until all is said.  True if that came.
+ */
+static bool take_until(struct t_peer *peer, uint8_t type, uint64_t sector,
+		       struct pb_msg *msg)
+{
+	while (t_peer_recv(peer, msg, T_DEADLINE_MS) == T_GOT) {
+		if (msg->type == type &&
+		    (type == PB_WIRE_SYNC_DONE || covers(msg, sector)))
+			return true;
+		t_peer_ack(peer, msg->seq, 1);
+	}
+	return false;
+}
+
+static int digests(void)
+{
+	struct pb_ioc_sync arg = { .dev = t_dev(dev), .checksum = 1,
+				   .set = PB_SYNC_SET_CHECKSUM };
+	uint64_t sector = 2048 + 128;
+	struct pb_ioc_status status;
+	struct t_peer peer;
+	struct pb_msg msg;
+
+	t_peer_init(&peer, dev);
+	t_status(dev, &status);
+	is(t_ioctl(PB_IOC_SET_SYNC, &arg), 0, "by digests");
+	peer.hello.data.state = PB_REPLICA_BLANK;
+	ok(t_peer_up(&peer) && take_until(&peer, PB_WIRE_CHECK, sector, &msg),
+	   "a check comes");
+	say_differs(&peer, sector, 128);
+	t_peer_ack(&peer, msg.seq, 1);
+	ok(take_until(&peer, PB_WIRE_WRITE, sector, &msg) &&
+	   msg.sector == sector && msg.count == 128 &&
+	   msg.flags == PB_WIRE_COPY, "what differs comes, and no more");
+	t_peer_close(&peer);
+	ok(t_wait(t_links(dev, PB_LINK_NONE)), "the link breaks before its ack");
+
+	/* The fake got it; but its disk has not. */
+	peer.hello.recv_seq = msg.seq;
+	peer.hello.data.state = PB_REPLICA_SYNCING;
+	peer.hello.data.sync_view = peer.view;
+	memcpy(peer.hello.data.sync_source, status.replica, PB_UUID_LEN);
+	ok(t_peer_up(&peer) && take_until(&peer, PB_WIRE_CHECK, sector, &msg),
+	   "it is asked about again");
+	t_peer_ack(&peer, msg.seq, 1);
+	ok(take_until(&peer, PB_WIRE_SYNC_DONE, 0, &msg), "it ends");
+	t_peer_free(&peer);
+	return t_result();
+}
+
 static uint64_t free_kib(void)
 {
 	unsigned long long kib = 0;
@@ -678,6 +737,7 @@ static void flood(struct t_peer *peer, unsigned int nr, uint32_t count,
 	while (nr--) {
 		msg = good_check(peer);
 		msg.count = count;
+		msg.sector = peer->next_seq * count % peer->bounds.data_sectors;
 		msg.status = 2048;
 		msg.data_len = PB_WIRE_DIGEST;
 		if (!t_peer_send(peer, &msg, peer->data))
@@ -752,6 +812,8 @@ int main(int argc, char **argv)
 		return 2;
 	dev = argv[2];
 	file = argv[3];
+	if (!strcmp(argv[1], "digests"))
+		return digests();
 	if (!strcmp(argv[1], "flood"))
 		return flood_backup();
 	return strcmp(argv[1], "backup") ? primary() : backup();

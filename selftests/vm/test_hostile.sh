@@ -25,3 +25,8 @@ check "B: view 3" pbt view B 3 ab
 check "the two connect" pbt pair A B
 check "written in full" dd if=/dev/urandom of=/dev/mapper/A bs=64k count=32 oflag=direct
 same
+
+# What differs and was not copied is not forgotten.
+is "$(pbt io A flush)" 0 "flushed"
+check "A: view 4" pbt view A 4 ab-
+run_c t_hostile digests A $work/dA
