@@ -33,7 +33,7 @@ verify >/dev/null
 is $? 1 "the exit status says so"
 check "status tells it" sh -c "$PBCTL status A | grep -q '! .*verify A --show'"
 is "$(verify --start 3MiB --length 1MiB | ranges)" "$((3 * mib))+$region" "a part of the volume"
-is "$(verify --start 8MiB --length 4MiB | ranges)" "" "another part"
+is "$(verify --start 12MiB --length 3MiB | ranges)" "" "another part"
 
 is "$(verify --repair | ranges)" "$want" "they are found again"
 is $? 0 "and repaired"
