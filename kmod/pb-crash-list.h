@@ -6,7 +6,8 @@
  * @drive: what the test does until it is reached: "write" writes and flushes to
  *	two that are synced; "log" does so to more extents than can be hot;
  *	"full" does that with few flushes; "view" takes the backup out and in
- *	again; "join" brings the backup up to date
+ *	again; "join" brings the backup up to date; "grow" makes the volume
+ *	larger
  * @often: how many times that passes it, at least
  * @when: the moment
  *
@@ -119,3 +120,17 @@ PB_CRASH_POINT(SYNCED_FLUSHED, "b", "join", 1,
 	       "all is copied and flushed; its disk says syncing")
 PB_CRASH_POINT(SYNCED_STORED, "b", "join", 1,
 	       "its disk says synced, and nobody was told")
+
+/* A volume grows */
+PB_CRASH_POINT(GROW_CAPACITY, "pb", "grow", 1,
+	       "it is durable that there is room; nobody was told")
+PB_CRASH_POINT(GROW_ZEROED, "p", "grow", 1,
+	       "what is new is zeroed on both, and not flushed")
+PB_CRASH_POINT(GROW_FLUSHED, "p", "grow", 1,
+	       "what is new is zeroed and flushed; the successor was not told")
+PB_CRASH_POINT(GROW_MAPS, "p", "grow", 1,
+	       "the dirty maps have the new size, the superblock has not")
+PB_CRASH_POINT(GROW_STORING, "pb", "grow", 1,
+	       "the superblock is about to get the new size")
+PB_CRASH_POINT(GROW_STORED, "pb", "grow", 1,
+	       "the superblock has the new size; nobody was told")

@@ -8,6 +8,7 @@
 #include <linux/wait_bit.h>
 
 #include "compat.h"
+#include "pb-crash.h"
 #include "pb-grow.h"
 
 /* The one place where the state changes; see the drawing in pb-grow.h. */
@@ -187,6 +188,8 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 {
 	struct pb_grow *grow = container_of(req, struct pb_grow, flush);
 
+	if (!status)
+		pb_crash_point(PB_CRASH_GROW_FLUSHED);
 	if (status)
 		fail_status(grow, status);
 	else if (step(grow, PB_RESIZE_FLUSH, PB_RESIZE_TELL))
@@ -225,8 +228,10 @@ static void grow_work(struct work_struct *work)
 	struct pb_grow *grow = container_of(work, struct pb_grow, work);
 
 	if (READ_ONCE(grow->state) == PB_RESIZE_ZERO && fill_up(grow) &&
-	    step(grow, PB_RESIZE_ZERO, PB_RESIZE_FLUSH))
+	    step(grow, PB_RESIZE_ZERO, PB_RESIZE_FLUSH)) {
+		pb_crash_point(PB_CRASH_GROW_ZEROED);
 		begin_flush(grow);
+	}
 }
 
 /* The word */

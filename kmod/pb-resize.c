@@ -15,6 +15,7 @@
 #include <linux/device-mapper.h>
 #include <linux/sched/mm.h>
 
+#include "pb-crash.h"
 #include "pb-device.h"
 #include "pb-layout.h"
 
@@ -140,6 +141,7 @@ static int grow_capacity(struct pb_device *pb, u64 sectors, char *reason)
 		return refuse(reason, -EIO,
 			      "cannot write the superblock; the replica has stopped");
 	}
+	pb_crash_point(PB_CRASH_GROW_CAPACITY);
 	announce_capacity(pb);
 	DMINFO("%s: room for %llu sectors", super.name, sectors);
 	return 0;
@@ -254,9 +256,11 @@ static int store_size(struct pb_device *pb, u64 sectors)
 	int ret;
 
 	super.data_sectors = sectors;
+	pb_crash_point(PB_CRASH_GROW_STORING);
 	ret = pb_device_store(pb, &super);
 	if (ret)
 		return ret;
+	pb_crash_point(PB_CRASH_GROW_STORED);
 	pb_path_set_size(&pb->path, sectors);
 	DMINFO("%s: the volume has %llu sectors", super.name, sectors);
 	pb_event_emit(&pb->source, PB_EVENT_RESIZED, super.view.number, NULL, 0,
@@ -289,7 +293,10 @@ static void commit(struct pb_device *pb)
 {
 	u64 sectors = pb->grow.to;
 
-	if (!store_maps(pb, sectors) && !store_size(pb, sectors))
+	if (store_maps(pb, sectors))
+		return;
+	pb_crash_point(PB_CRASH_GROW_MAPS);
+	if (!store_size(pb, sectors))
 		pb_grow_done(&pb->grow);
 }
 

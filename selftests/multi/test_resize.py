@@ -121,54 +121,64 @@ def test_done_is_done(pair):
     finish(pair, a)
 
 
+def primary_died(pair, writer, when):
+    """The backup goes on with the old size or the new one, and the other comes back."""
+    a, b = pair.nodes
+    a.unlink()
+    b.set_view(2, b)
+    size = size_of(b)
+    print(f"#   {when}: {size} sectors", flush=True)
+    if size == BIG:
+        check_zero(b, "the new primary")
+    lost = writer.lost(b.vm.disk_path("data"))
+    check(not lost, f"lost: {lost[:5]}")
+    pair.reboot(a)
+    a.set_up_again()
+    a.set_view(2, b)
+    bring_back(pair, b, 3)
+    until("the old primary has the size", lambda: size_of(a) == size_of(b))
+    finish(pair, b)
+    pair.wipe()
+
+
+def backup_died(pair, writer, when):
+    """With a view without it the primary has the old size or the new one, and it comes back."""
+    a, b = pair.nodes
+    a.set_view(2, a)
+    until("it has ended", lambda: a.status()["resize"]["state"] in ("off", "failed", "done"))
+    size = size_of(a)
+    print(f"#   {when}: {size} sectors", flush=True)
+    if size == BIG:
+        check_zero(a, "the primary, alone")
+    writer.wait_acks(writer.acks + 50)
+    a.pbctl("resize", VOLUME)
+    check(size_of(a) == BIG, "alone it does not grow")
+    pair.reboot(b)
+    b.set_up_again()
+    b.set_view(2, a)
+    bring_back(pair, a, 3)
+    check(size_of(b) == BIG, "the backup does not know the new size")
+    writer.stop()
+    lost = writer.lost(a.vm.disk_path("data")) + writer.lost(b.vm.disk_path("data"))
+    check(not lost, f"lost: {lost[:5]}")
+    finish(pair, a)
+    pair.wipe()
+
+
 def test_primary_dies(pair):
     """the primary loses power in the middle: the backup has the old size or the new one, and is right"""
     for delay in moments("primary"):
-        a, b = pair.nodes
         writer = begin(pair)
-        interrupted(pair, a, delay)
-        a.unlink()
-        b.set_view(2, b)
-        size = size_of(b)
-        print(f"#   after {delay:.3f} s: {size} sectors", flush=True)
-        if size == BIG:
-            check_zero(b, "the new primary")
-        lost = writer.lost(b.vm.disk_path("data"))
-        check(not lost, f"lost: {lost[:5]}")
-        pair.reboot(a)
-        a.set_up_again()
-        a.set_view(2, b)
-        bring_back(pair, b, 3)
-        until("the old primary has the size", lambda b=b, a=a: size_of(a) == size_of(b))
-        finish(pair, b)
-        pair.wipe()
+        interrupted(pair, pair.nodes[0], delay)
+        primary_died(pair, writer, f"after {delay:.3f} s")
 
 
 def test_backup_dies(pair):
     """the backup loses power in the middle: with a view without it the primary has the old size or the new one"""
     for delay in moments("backup"):
-        a, b = pair.nodes
         writer = begin(pair)
-        interrupted(pair, b, delay)
-        a.set_view(2, a)
-        until("it has ended", lambda a=a: a.status()["resize"]["state"] in ("failed", "done"))
-        size = size_of(a)
-        print(f"#   after {delay:.3f} s: {size} sectors", flush=True)
-        if size == BIG:
-            check_zero(a, "the primary, alone")
-        writer.wait_acks(writer.acks + 50)
-        a.pbctl("resize", VOLUME)
-        check(size_of(a) == BIG, "alone it does not grow")
-        pair.reboot(b)
-        b.set_up_again()
-        b.set_view(2, a)
-        bring_back(pair, a, 3)
-        check(size_of(b) == BIG, "the backup does not know the new size")
-        writer.stop()
-        lost = writer.lost(a.vm.disk_path("data")) + writer.lost(b.vm.disk_path("data"))
-        check(not lost, f"lost: {lost[:5]}")
-        finish(pair, a)
-        pair.wipe()
+        interrupted(pair, pair.nodes[1], delay)
+        backup_died(pair, writer, f"after {delay:.3f} s")
 
 
 def test_primary_comes_back(pair):
