@@ -62,8 +62,9 @@ static unsigned long too_early(struct pb_chunks *chunks)
 	if (!rate || now >= chunks->next_ns)
 		return 0;
 	/* The limit may have been a lower one when the last chunk began. */
-	return nsecs_to_jiffies(min(chunks->next_ns - now,
-				    ns_for(PB_WIRE_MAX_DATA, rate))) + 1;
+	chunks->next_ns = min(chunks->next_ns,
+			      now + ns_for(PB_WIRE_MAX_DATA, rate));
+	return nsecs_to_jiffies(chunks->next_ns - now) + 1;
 }
 
 static void note_begin(struct pb_chunks *chunks, u32 count)

@@ -115,7 +115,7 @@ write=$!
 check "the write waits" wait_for sh -c 'test $(pbt status A held) = 1'
 check "it goes on without a link" in_state A comparing
 check "they connect" pbt pair A B
-check "fast again" "$PBCTL" resync A --max-rate 0
+check "fast again" "$PBCTL" resync A --max-rate 1GiB
 wait $pid
 is "$(ranges <"$work/result")" "$((15 * mib))+$region" "it finds the rest"
 wait $write
