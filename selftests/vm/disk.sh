@@ -55,6 +55,18 @@ flaky() {
 	table "$name" "0 $size flakey $real 0 0 1000 $# $*"
 }
 
+# Kernels before 6.5 have no device that fails reads and takes writes.
+need_failing_reads() {
+	disk probe 8
+	if dmsetup create probe --table "0 8 flakey $(dev probe) 0 0 1000 1 error_reads" 2>/dev/null; then
+		dmsetup remove probe
+		return
+	fi
+	remove_all
+	rmmod dm_pb
+	skip_all "dm-flakey of this kernel cannot fail reads alone"
+}
+
 # soft_pair [FORMAT OPTIONS]: make_pair on soft disks
 soft_pair() {
 	make_disks A B

@@ -6,6 +6,7 @@
 . "$(dirname "$0")/disk.sh"
 begin
 modprobe -a dm-flakey 2>/dev/null
+need_failing_reads
 mib=$((1 << 20))
 
 check "a pair" soft_pair

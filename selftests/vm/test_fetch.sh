@@ -6,6 +6,7 @@
 . "$(dirname "$0")/disk.sh"
 begin
 modprobe dm-flakey 2>/dev/null
+need_failing_reads
 
 make_disks A B
 soft dA
