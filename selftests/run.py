@@ -285,7 +285,7 @@ def all_jobs(args):
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
         jobs += vm_jobs(series, kernel, env)
-        # Each crash point once: on one kernel.
+        # More of the crash points: on one kernel.
         ci = {"PB_CI": "1"} if args.ci and series == args.kernels.split()[-1] else {}
         jobs += multi_jobs(series, kernel, {**env, **ci})
         if not position:
