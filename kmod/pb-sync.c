@@ -334,13 +334,24 @@ static void rewind(struct pb_sync *sync)
 	spin_unlock_irq(&sync->path->lock);
 }
 
-/* Begins what may begin; true if there is nothing left to copy. */
+static bool may_begin(struct pb_sync *sync)
+{
+	return READ_ONCE(sync->state) == PB_SYNC_COPY &&
+	       !READ_ONCE(sync->paused);
+}
+
+/*
+ * Begins what may begin; true if there is nothing left to copy.  Without a
+ * connection a chunk ends as it begins, and leaves its regions dirty: there
+ * would always be one more.
+ */
 static bool fill_up(struct pb_sync *sync)
 {
 	struct pb_map *map = map_of(sync);
 	struct pb_chunk *chunk;
 	unsigned long delay;
 	unsigned int busy;
+	bool copying;
 	u64 sector;
 	u32 count;
 
@@ -348,12 +359,13 @@ static bool fill_up(struct pb_sync *sync)
 		chunk = pb_chunks_free(&sync->chunks, &busy, &delay);
 		if (delay)
 			kick_in(sync, delay);
-		if (!chunk || READ_ONCE(sync->paused))
+		if (!chunk || !may_begin(sync))
 			return false;
 		spin_lock_irq(&sync->path->lock);
+		copying = sync->path->copying;
 		count = next_stretch(sync, &sector);
 		spin_unlock_irq(&sync->path->lock);
-		if (!count && busy)
+		if (!copying || (!count && busy))
 			return false;
 		if (!count && sync->cursor) {
 			/* Once more from the start: some may have come back. */
@@ -395,7 +407,7 @@ static void tell_progress(struct pb_sync *sync)
 	u32 tenths = 0;
 
 	spin_lock_irq(&sync->path->lock);
-	left = sync->peers->maps[sync->slot].nr_dirty;
+	left = map_of(sync)->nr_dirty;
 	spin_unlock_irq(&sync->path->lock);
 	if (left < sync->total)
 		tenths = div64_u64((sync->total - left) * 10, sync->total);
@@ -501,7 +513,7 @@ void pb_sync_copy(struct pb_sync *sync)
 	sync->tenths = 0;
 	sync->began = jiffies;
 	spin_lock_irq(&sync->path->lock);
-	sync->total = sync->peers->maps[sync->slot].nr_dirty;
+	sync->total = map_of(sync)->nr_dirty;
 	spin_unlock_irq(&sync->path->lock);
 	if (change_state(sync, from, PB_SYNC_COPY))
 		kick(sync);
@@ -546,7 +558,7 @@ void pb_sync_status(struct pb_sync *sync, struct pb_sync_info *info)
 	if (info->state < PB_SYNC_COPY)
 		return;
 	spin_lock_irq(&sync->path->lock);
-	map = &sync->peers->maps[sync->slot];
+	map = map_of(sync);
 	if (sync->peers->used & BIT(sync->slot)) {
 		info->total = (sync->total << map->region_shift) << SECTOR_SHIFT;
 		if (info->state <= PB_SYNC_FLUSH)

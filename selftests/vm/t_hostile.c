@@ -21,6 +21,8 @@
 
 #include "tlib.h"
 
+#define BREAKS	30
+
 static const char *dev;
 static const char *file;
 static uint64_t last_refused;
@@ -657,6 +659,23 @@ static bool take_until(struct t_peer *peer, uint8_t type, uint64_t sector,
 	return false;
 }
 
+/* What is under way when the link breaks is not begun again without one. */
+static unsigned int breaks(struct t_peer *peer)
+{
+	unsigned int round;
+	struct pb_msg msg;
+
+	for (round = 0; round < BREAKS; round++) {
+		if (!t_peer_up(peer) ||
+		    !t_peer_expect(peer, PB_WIRE_CHECK, &msg))
+			break;
+		t_peer_close(peer);
+		if (!t_wait(t_links(dev, PB_LINK_NONE)))
+			break;
+	}
+	return round;
+}
+
 static int digests(void)
 {
 	struct pb_ioc_sync arg = { .dev = t_dev(dev), .checksum = 1,
@@ -687,8 +706,11 @@ static int digests(void)
 	memcpy(peer.hello.data.sync_source, status.replica, PB_UUID_LEN);
 	ok(t_peer_up(&peer) && take_until(&peer, PB_WIRE_CHECK, sector, &msg),
 	   "it is asked about again");
-	t_peer_ack(&peer, msg.seq, 1);
-	ok(take_until(&peer, PB_WIRE_SYNC_DONE, 0, &msg), "it ends");
+	t_peer_close(&peer);
+	ok(t_wait(t_links(dev, PB_LINK_NONE)), "and the link breaks again");
+	ok(breaks(&peer) == BREAKS, "as often as it likes");
+	ok(t_peer_up(&peer) && take_until(&peer, PB_WIRE_SYNC_DONE, 0, &msg),
+	   "it ends");
 	t_peer_free(&peer);
 	return t_result();
 }
