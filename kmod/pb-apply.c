@@ -7,71 +7,22 @@
  * disk and kept until the socket has taken them.
  *
  * Memory is bounded: beyond PB_APPLY_MAX_BYTES or PB_APPLY_MAX_REQS (those not
- * yet acked count) the receiver pauses, and TCP slows the predecessor down.  One request is always allowed, and the pools
- * hold enough for it, so the pause ends.  Nobody waits for the pages of a read,
- * which the predecessor has to take first: one read is always allowed, and more
- * as long as there is memory.
+ * yet acked count) the receiver pauses, and TCP slows the predecessor down.  One
+ * request is always allowed, and the pools hold enough for it, so the pause
+ * ends.  Nobody waits for the pages of a read, which the predecessor has to take
+ * first: one read is always allowed, and more as long as there is memory.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-#include "pb-apply.h"
+#include "pb-apply-req.h"
 #include "pb-crash.h"
 #include "pb-digest.h"
 #include "pb-trace.h"
 
 #define MAX_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
-#define DIGEST_PAGES	DIV_ROUND_UP(PB_WIRE_MAX_PIECES * PB_WIRE_DIGEST, PAGE_SIZE)
 #define MIN_REQS	16
-
-/**
- * struct pb_check - what a check brings along
- * @piece: bytes of a piece
- * @differs: by piece: what is to be told
- * @told: pieces before this one were told
- * @theirs: digests of the predecessor's data, until it is compared
- */
-struct pb_check {
-	u32		piece;
-	DECLARE_BITMAP(differs, PB_WIRE_MAX_PIECES);
-	u32		told;
-	struct bio_vec	theirs[DIGEST_PAGES];
-};
-
-/**
- * struct pb_apply_req - a request from the predecessor
- * @req: what the path sees
- * @node: on the done list
- * @apply: where it belongs
- * @seq: its upstream sequence number
- * @bytes: of memory for data and digests
- * @read: a read for the predecessor; the path sees a plain one
- * @status: of that
- * @check: what is compared, or NULL
- * @work: for a write-zeroes that takes a sleeping call, and for comparing
- */
-struct pb_apply_req {
-	struct pb_req		req;
-	struct list_head	node;
-	struct pb_apply		*apply;
-	u64			seq;
-	u32			bytes;
-	bool			read;
-	blk_status_t		status;
-	struct pb_check		*check;
-	struct work_struct	work;
-};
-
-static struct pb_apply_req *to_apply_req(struct pb_req *req)
-{
-	return container_of(req, struct pb_apply_req, req);
-}
-
-static void trace_ack(struct pb_apply *apply, u64 seq, u64 count)
-{
-	trace_pb_ack_send(apply->path->dev, PB_WIRE_ACK, seq, 0, count, 0);
-}
 
 bool pb_apply_is_read(const struct pb_req *req)
 {
@@ -101,7 +52,7 @@ static void free_digests(struct pb_apply *apply, struct pb_check *check)
 {
 	int i;
 
-	for (i = 0; i < DIGEST_PAGES; i++) {
+	for (i = 0; i < PB_DIGEST_PAGES; i++) {
 		if (check->theirs[i].bv_page)
 			mempool_free(check->theirs[i].bv_page, &apply->pages);
 		check->theirs[i].bv_page = NULL;
@@ -133,7 +84,7 @@ static void insert_done(struct pb_apply *apply, struct pb_apply_req *areq)
 	list_add(&areq->node, &apply->done);
 }
 
-static void forget_done(struct pb_apply *apply, struct pb_apply_req *areq)
+void pb_apply_forget_done(struct pb_apply *apply, struct pb_apply_req *areq)
 {
 	lockdep_assert_held(&apply->lock);
 	list_del(&areq->node);
@@ -638,131 +589,6 @@ void pb_apply_received(struct pb_apply *apply)
 	start(apply, areq);
 }
 
-static u32 next_difference(const struct pb_check *check)
-{
-	return find_next_bit(check->differs, PB_WIRE_MAX_PIECES, check->told);
-}
-
-/* Of the next message to be acked: what differs and was not told. */
-static bool tell_difference(struct pb_apply *apply, struct pb_tx_item *item)
-{
-	struct pb_apply_req *areq;
-	u32 first, end, piece;
-
-	lockdep_assert_held(&apply->lock);
-	areq = list_first_entry_or_null(&apply->done, struct pb_apply_req,
-					node);
-	if (!areq || !areq->check || apply->ack_count)
-		return false;
-	first = next_difference(areq->check);
-	if (first == PB_WIRE_MAX_PIECES)
-		return false;
-	end = find_next_zero_bit(areq->check->differs, PB_WIRE_MAX_PIECES,
-				 first);
-	areq->check->told = end;
-	piece = areq->check->piece >> SECTOR_SHIFT;
-	item->msg = (struct pb_msg) {
-		.type = PB_WIRE_DIFFERS,
-		.sector = areq->req.sector + first * piece,
-		.count = min(end * piece, areq->req.count) - first * piece,
-	};
-	item->bio = NULL;
-	return true;
-}
-
-/* Under the lock: takes the leading run of neighbours off the done list. */
-static u64 take_run(struct pb_apply *apply, u64 *first)
-{
-	struct pb_apply_req *areq, *next;
-	u64 count = 0;
-
-	lockdep_assert_held(&apply->lock);
-	list_for_each_entry_safe(areq, next, &apply->done, node) {
-		if (!count)
-			*first = areq->seq;
-		else if (areq->seq != *first + count)
-			break;
-		/* Not before what differs. */
-		if (areq->check && next_difference(areq->check) <
-				   PB_WIRE_MAX_PIECES)
-			break;
-		count++;
-		forget_done(apply, areq);
-	}
-	if (count && apply->conn)
-		pb_conn_unpause(apply->conn);
-	return count;
-}
-
-static void drop_marks(struct pb_apply *apply, struct pb_mark **marks)
-{
-	lockdep_assert_held(&apply->lock);
-	*marks = apply->marks;
-	apply->marks = NULL;
-	apply->nr_marks = 0;
-	apply->next_mark = 0;
-}
-
-static bool next_mark(struct pb_apply *apply, struct pb_tx_item *item)
-{
-	const struct pb_mark *mark;
-	bool has;
-
-	spin_lock_irq(&apply->lock);
-	has = apply->next_mark < apply->nr_marks;
-	if (has) {
-		mark = &apply->marks[apply->next_mark++];
-		item->msg = (struct pb_msg) {
-			.type = PB_WIRE_MARK,
-			.sector = mark->sector,
-			.count = mark->count,
-		};
-		item->bio = NULL;
-	}
-	spin_unlock_irq(&apply->lock);
-	return has;
-}
-
-/* A connection may be about to come up: then it goes out after the hello. */
-void pb_apply_tell_capacity(struct pb_apply *apply, u64 sectors)
-{
-	spin_lock_irq(&apply->lock);
-	apply->capacity = sectors;
-	if (apply->conn)
-		pb_conn_kick_later(apply->conn);
-	spin_unlock_irq(&apply->lock);
-}
-
-static bool next_capacity(struct pb_apply *apply, struct pb_tx_item *item)
-{
-	u64 sectors;
-
-	spin_lock_irq(&apply->lock);
-	sectors = apply->capacity;
-	apply->capacity = 0;
-	spin_unlock_irq(&apply->lock);
-	if (!sectors)
-		return false;
-	item->msg = (struct pb_msg) {
-		.type = PB_WIRE_CAPACITY,
-		.sector = sectors,
-	};
-	item->bio = NULL;
-	return true;
-}
-
-void pb_apply_send_marks(struct pb_apply *apply, struct pb_mark *marks, u32 nr)
-{
-	struct pb_mark *old;
-
-	spin_lock_irq(&apply->lock);
-	drop_marks(apply, &old);
-	apply->marks = marks;
-	apply->nr_marks = nr;
-	spin_unlock_irq(&apply->lock);
-	kvfree(old);
-}
-
 void pb_apply_word_done(struct pb_apply *apply, bool ok)
 {
 	struct pb_apply_req *areq = apply->word;
@@ -784,82 +610,6 @@ void pb_apply_word_done(struct pb_apply *apply, bool ok)
 		mempool_free(areq, &apply->reqs);
 }
 
-/* What the read brought, or why it did not. */
-static bool next_answer(struct pb_apply *apply, struct pb_tx_item *item)
-{
-	struct pb_apply_req *areq;
-
-	/* Who adds one kicks us after that. */
-	if (list_empty(&apply->answers))
-		return false;
-	spin_lock_irq(&apply->lock);
-	areq = list_first_entry_or_null(&apply->answers, struct pb_apply_req,
-					node);
-	if (areq) {
-		list_del(&areq->node);
-		item->msg = (struct pb_msg) {
-			.type = PB_WIRE_DATA,
-			.seq = areq->seq,
-			.sector = areq->req.sector,
-			.count = areq->req.count,
-			.data_len = areq->status ? 0 : areq->bytes,
-			.status = -blk_status_to_errno(areq->status),
-		};
-		item->bio = areq->status ? NULL : areq->req.bio;
-		item->iter = areq->req.iter;
-		item->hold = areq;
-	}
-	spin_unlock_irq(&apply->lock);
-	return areq;
-}
-
-bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
-{
-	u64 first = 0, count;
-
-	if (next_capacity(apply, item) || next_mark(apply, item) ||
-	    next_answer(apply, item))
-		return true;
-	spin_lock_irq(&apply->lock);
-	if (tell_difference(apply, item)) {
-		spin_unlock_irq(&apply->lock);
-		return true;
-	}
-	if (apply->ack_count) {
-		first = apply->ack_first;
-		count = min_t(u64, apply->ack_count, U32_MAX);
-		apply->ack_first += count;
-		apply->ack_count -= count;
-	} else {
-		count = take_run(apply, &first);
-	}
-	spin_unlock_irq(&apply->lock);
-	if (!count)
-		return false;
-	item->msg = (struct pb_msg) {
-		.type = PB_WIRE_ACK,
-		.seq = first,
-		.count = count,
-	};
-	item->bio = NULL;
-	pb_stat_inc(apply->stats, PB_CNT_ACKS_TX);
-	pb_stat_add(apply->stats, PB_CNT_ACKED_TX, count);
-	trace_ack(apply, first, count);
-	return true;
-}
-
-bool pb_apply_has_ack(struct pb_apply *apply)
-{
-	bool has;
-
-	spin_lock_irq(&apply->lock);
-	has = apply->ack_count || !list_empty(&apply->done) ||
-	      !list_empty(&apply->answers) || apply->capacity ||
-	      apply->next_mark < apply->nr_marks;
-	spin_unlock_irq(&apply->lock);
-	return has;
-}
-
 /* Acks that nobody will send any more; the next hello implies them. */
 static void drop_done(struct pb_apply *apply)
 {
@@ -867,7 +617,7 @@ static void drop_done(struct pb_apply *apply)
 
 	lockdep_assert_held(&apply->lock);
 	list_for_each_entry_safe(areq, next, &apply->done, node)
-		forget_done(apply, areq);
+		pb_apply_forget_done(apply, areq);
 	list_for_each_entry_safe(areq, next, &apply->answers, node) {
 		list_del(&areq->node);
 		end_read(apply, areq);
@@ -915,7 +665,7 @@ void pb_apply_link_down(struct pb_apply *apply)
 	/* The next hello says it. */
 	apply->capacity = 0;
 	drop_done(apply);
-	drop_marks(apply, &marks);
+	pb_apply_drop_marks(apply, &marks);
 	spin_unlock_irq(&apply->lock);
 	kvfree(marks);
 }
@@ -978,7 +728,7 @@ int pb_apply_init(struct pb_apply *apply)
 						sizeof(struct pb_apply_req));
 	if (!ret)
 		ret = mempool_init_page_pool(&apply->pages,
-					     MAX_PAGES + DIGEST_PAGES, 0);
+					     MAX_PAGES + PB_DIGEST_PAGES, 0);
 	if (!ret)
 		ret = mempool_init_kmalloc_pool(&apply->checks, 1,
 						sizeof(struct pb_check));

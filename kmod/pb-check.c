@@ -9,12 +9,6 @@
 
 #define DM_MSG_PREFIX "pb"
 
-static int refuse(char *reason, int err, const char *text)
-{
-	strscpy(reason, text, PB_REASON_LEN);
-	return err;
-}
-
 /* Frees what it needed, and says how it ended. */
 static void end(struct pb_device *pb)
 {
@@ -81,10 +75,10 @@ static int check_range(struct pb_device *pb, const struct pb_ioc_verify *arg,
 	u64 size = pb->super.data_sectors << SECTOR_SHIFT;
 
 	if (arg->start % PB_WIRE_MAX_DATA || arg->length % pb->super.block_size)
-		return refuse(reason, -EINVAL,
-			      "the start is no multiple of 1 MiB, or the length of the block size");
+		return pb_refuse(reason, -EINVAL,
+				 "the start is no multiple of 1 MiB, or the length of the block size");
 	if (arg->start >= size || arg->length > size - arg->start)
-		return refuse(reason, -ERANGE, "the range is not in the volume");
+		return pb_refuse(reason, -ERANGE, "the range is not in the volume");
 	*first = arg->start >> SECTOR_SHIFT;
 	*beyond = arg->length ? *first + (arg->length >> SECTOR_SHIFT) :
 				pb->super.data_sectors;
@@ -95,9 +89,9 @@ static int stop(struct pb_device *pb, const struct pb_ioc_verify *arg,
 		char *reason)
 {
 	if (arg->flags != PB_VERIFY_STOP || arg->start || arg->length)
-		return refuse(reason, -EINVAL, "nothing else goes with a stop");
+		return pb_refuse(reason, -EINVAL, "nothing else goes with a stop");
 	if (pb_verify_stop(&pb->verify))
-		return refuse(reason, -ENOENT, "no verification goes on");
+		return pb_refuse(reason, -ENOENT, "no verification goes on");
 	return 0;
 }
 
@@ -115,8 +109,8 @@ int pb_check_verify(struct pb_device *pb, const struct pb_ioc_verify *arg,
 	if (ret)
 		return ret;
 	if (pb->role != PB_ROLE_PRIMARY || !READ_ONCE(pb->path.needs_ack))
-		return refuse(reason, -ENOLINK,
-			      "this replica is not a primary with a synced backup");
+		return pb_refuse(reason, -ENOLINK,
+				 "this replica is not a primary with a synced backup");
 	if (READ_ONCE(pb->verify.state) == PB_VERIFY_DONE)
 		end(pb);
 	/* Who frees memory may be writing to this very volume. */
@@ -126,9 +120,9 @@ int pb_check_verify(struct pb_device *pb, const struct pb_ioc_verify *arg,
 			      arg->flags & PB_VERIFY_REPAIR);
 	memalloc_noio_restore(noio);
 	if (ret)
-		return refuse(reason, ret, ret == -EBUSY ?
-			      "a verification goes on, or is being ended" :
-			      "out of memory");
+		return pb_refuse(reason, ret, ret == -EBUSY ?
+				 "a verification goes on, or is being ended" :
+				 "out of memory");
 	pb_event_emit(&pb->source, PB_EVENT_VERIFY, pb->super.view.number,
 		      pb->down.member.replica, 0, "verification begins");
 	return 0;

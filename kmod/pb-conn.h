@@ -246,8 +246,9 @@ void pb_conn_start(struct pb_conn *conn);
  * pb_conn_close() - end a connection, for the owner
  * @conn: in PB_LINK_CLOSING, by pb_conn_fail(); never from one of its own works
  *
- * Tells the peer why, if it was us who began.  When this returns, no work of the connection runs, no sender is in a socket
- * call, and no callback will come.  Drops the owner's reference.
+ * Tells the peer why, if it was us who began.  When this returns, no work of the
+ * connection runs, no sender is in a socket call, and no callback will come.
+ * Drops the owner's reference.
  *
  * Context: process, waits for works.
  */

@@ -26,16 +26,10 @@ static bool zero(const void *field, size_t len)
 	return !memchr_inv(field, 0, len);
 }
 
-static int refuse(char *reason, int err, const char *text)
-{
-	strscpy(reason, text, PB_REASON_LEN);
-	return err;
-}
-
 static int refuse_reserved(char *reason)
 {
-	return refuse(reason, -EINVAL,
-		      "a reserved field or an unknown flag is not zero");
+	return pb_refuse(reason, -EINVAL,
+			 "a reserved field or an unknown flag is not zero");
 }
 
 static int ctl_info(void *buf)
@@ -71,9 +65,9 @@ static struct pb_device *device_for(const struct pb_ioc_dev *dev, char *reason)
 	struct pb_device *pb = pb_device_get(dev);
 
 	if (PTR_ERR_OR_ZERO(pb) == -ENODEV)
-		refuse(reason, -ENODEV, "no volume is set up on that device");
+		pb_refuse(reason, -ENODEV, "no volume is set up on that device");
 	else if (IS_ERR(pb))
-		refuse(reason, -EINTR, "interrupted");
+		pb_refuse(reason, -EINTR, "interrupted");
 	return pb;
 }
 
@@ -140,7 +134,7 @@ static int ctl_disconnect(void *buf)
 		return PTR_ERR(pb);
 	ret = pb_link_disconnect(pb, arg->peer, PB_BYE_DISCONNECT);
 	if (ret)
-		refuse(arg->reason, ret, "there is no such connection");
+		pb_refuse(arg->reason, ret, "there is no such connection");
 	pb_device_put(pb);
 	return ret;
 }
@@ -154,7 +148,7 @@ static int ctl_set_policy(void *buf)
 	if (arg->reserved || !zero(arg->reason, sizeof(arg->reason)))
 		return refuse_reserved(arg->reason);
 	if (arg->policy > PB_POLICY_ERROR)
-		return refuse(arg->reason, -EINVAL, "no such policy");
+		return pb_refuse(arg->reason, -EINVAL, "no such policy");
 	pb = device_for(&arg->dev, arg->reason);
 	if (IS_ERR(pb))
 		return PTR_ERR(pb);
@@ -194,8 +188,8 @@ static int ctl_set_sync(void *buf)
 	if (arg->reserved || !zero(arg->reason, sizeof(arg->reason)))
 		return refuse_reserved(arg->reason);
 	if (bad_sync(arg))
-		return refuse(arg->reason, -EINVAL,
-			      "an impossible value, or one that is not to be set");
+		return pb_refuse(arg->reason, -EINVAL,
+				 "an impossible value, or one that is not to be set");
 	pb = device_for(&arg->dev, arg->reason);
 	if (IS_ERR(pb))
 		return PTR_ERR(pb);

@@ -27,6 +27,16 @@
 static DEFINE_MUTEX(devices_lock);
 static LIST_HEAD(devices);
 
+int pb_refuse(char *reason, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, PB_REASON_LEN, fmt, args);
+	va_end(args);
+	return err;
+}
+
 /* Says why in ti->error; returns what to return. */
 static int fail(char **error, int err, char *text)
 {

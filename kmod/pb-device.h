@@ -22,6 +22,7 @@
 #include "pb-log.h"
 #include "pb-mend.h"
 #include "pb-meta.h"
+#include "pb-own.h"
 #include "pb-path.h"
 #include "pb-peers.h"
 #include "pb-sync.h"
@@ -116,9 +117,7 @@ struct pb_faults {
  * @meta_error: the log or a map could not be written: errno
  * @stopped: in role FAILED: the path knows it; guarded by @ctl_mutex
  * @flush_work: a flush that the log asked for
- * @flush_req: the same
- * @flush_bio: its local leg
- * @flush_busy: bit 0: it is under way
+ * @flush: the same
  * @path: the path of its writes
  * @apply: the path's upstream source
  * @mend: reads what this disk cannot from the successor
@@ -178,10 +177,8 @@ struct pb_device {
 	bool			doubt_all;
 	int			meta_error;
 	bool			stopped;
-	struct work_struct	flush_work;
-	struct pb_req		flush_req;
-	struct bio		flush_bio;
-	unsigned long		flush_busy;
+	struct delayed_work	flush_work;
+	struct pb_own_flush	flush;
 	struct pb_path		path;
 	struct pb_apply		apply;
 	struct pb_mend		mend;
@@ -344,6 +341,17 @@ void pb_device_set_table(struct pb_device *pb, struct dm_target *from,
  * @pb: the device
  */
 void pb_device_table_event(struct pb_device *pb);
+
+/**
+ * pb_refuse() - say why an ioctl fails
+ * @reason: PB_REASON_LEN bytes
+ * @err: what to return
+ * @fmt: why, for a person
+ *
+ * Return: @err.
+ */
+__printf(3, 4)
+int pb_refuse(char *reason, int err, const char *fmt, ...);
 
 /* pb-link.c: connections */
 

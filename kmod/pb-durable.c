@@ -69,12 +69,17 @@ static void log_fail(struct pb_log *log, struct pb_log_wait *wait)
 	end_local(log, req, status);
 }
 
+static void flush_in(struct pb_device *pb, unsigned long delay)
+{
+	mod_delayed_work(pb->io_wq, &pb->flush_work, delay);
+}
+
 /* Under the path's lock, so the flush itself begins in a work. */
 static void log_flush(struct pb_log *log)
 {
 	struct pb_device *pb = of_log(log);
 
-	queue_work(pb->io_wq, &pb->flush_work);
+	flush_in(pb, 0);
 }
 
 static void log_fault(struct pb_log *log, int error)
@@ -93,46 +98,23 @@ static const struct pb_log_ops log_ops = {
 	.fault	= log_fault,
 };
 
-/* The log's own flush goes the way of any other. */
-static void flush_done(struct bio *bio)
+/*
+ * The log may have asked for another one since this one ended; and who waits
+ * for one that failed waits for the next.  Under the lock, so that
+ * pb_durable_stop() sees that work.
+ */
+static void flush_done(struct pb_own_flush *flush, blk_status_t status)
 {
-	struct pb_device *pb = bio->bi_private;
-	blk_status_t status = bio->bi_status;
-	struct pb_req *req = &pb->flush_req;
-
-	bio_uninit(bio);
-	if (status && pb_fault_leg(pb, req, &status))
-		return;
-	if (pb_path_local_done(&pb->path, req, status))
-		req->source->complete(req, req->status);
-}
-
-static void flush_submit(struct pb_req *req)
-{
-	struct pb_device *pb = container_of(req, struct pb_device, flush_req);
-
-	bio_init(&pb->flush_bio, pb->data, NULL, 0,
-		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
-	pb->flush_bio.bi_private = pb;
-	pb->flush_bio.bi_end_io = flush_done;
-	submit_bio(&pb->flush_bio);
-}
-
-static void flush_complete(struct pb_req *req, blk_status_t status)
-{
-	struct pb_device *pb = container_of(req, struct pb_device, flush_req);
-
+	struct pb_device *pb = container_of(flush, struct pb_device, flush);
 	unsigned long flags;
 
-	/*
-	 * The log may have asked for another one since this one ended; under
-	 * the lock, so that pb_durable_stop() sees that work.
-	 */
 	pb_crash_point(PB_CRASH_LOG_FLUSHED);
 	spin_lock_irqsave(&pb->path.lock, flags);
-	clear_and_wake_up_bit(0, &pb->flush_busy);
-	if (pb->log.flushing && !status)
-		queue_work(pb->io_wq, &pb->flush_work);
+	clear_and_wake_up_bit(0, &flush->busy);
+	if (status && !list_empty(&pb->log.waiting))
+		flush_in(pb, HZ);
+	else if (pb->log.flushing)
+		flush_in(pb, 0);
 	spin_unlock_irqrestore(&pb->path.lock, flags);
 }
 
@@ -141,13 +123,8 @@ static void flush_refused(struct pb_device *pb)
 	spin_lock_irq(&pb->path.lock);
 	pb_log_flush_failed(&pb->log);
 	spin_unlock_irq(&pb->path.lock);
-	clear_and_wake_up_bit(0, &pb->flush_busy);
+	clear_and_wake_up_bit(0, &pb->flush.busy);
 }
-
-static const struct pb_source flush_source = {
-	.submit		= flush_submit,
-	.complete	= flush_complete,
-};
 
 /* What a backup's flush covers is up to what the primary has done. */
 static u64 flush_stamp(struct pb_device *pb)
@@ -168,34 +145,22 @@ static bool covers_something(struct pb_device *pb, u64 stamp)
 void pb_durable_kick(struct pb_device *pb)
 {
 	if (READ_ONCE(pb->log.flushing))
-		queue_work(pb->io_wq, &pb->flush_work);
+		flush_in(pb, 0);
 }
 
 static void log_flush_work(struct work_struct *work)
 {
-	struct pb_device *pb = container_of(work, struct pb_device, flush_work);
-	blk_status_t status = BLK_STS_OK;
+	struct pb_device *pb = container_of(to_delayed_work(work),
+					    struct pb_device, flush_work);
 	u64 stamp = flush_stamp(pb);
 
 	/* Once the predecessor has told more it is tried again. */
 	if (stamp && !covers_something(pb, stamp))
 		return;
-	if (test_and_set_bit_lock(0, &pb->flush_busy))
+	if (test_and_set_bit_lock(0, &pb->flush.busy))
 		return;
-	memset(&pb->flush_req, 0, sizeof(pb->flush_req));
-	pb->flush_req.source = &flush_source;
-	pb->flush_req.type = PB_WIRE_FLUSH;
-	pb->flush_req.stamp = stamp;
-	switch (pb_path_start(&pb->path, &pb->flush_req, &status)) {
-	case PB_STARTED:
-		flush_submit(&pb->flush_req);
-		break;
-	case PB_REFUSED:
+	if (pb_own_flush(&pb->flush, stamp))
 		flush_refused(pb);
-		break;
-	default:
-		break;
-	}
 }
 
 /* Reads the ring; what cannot be read is noted. */
@@ -284,7 +249,10 @@ int pb_durable_init(struct pb_device *pb, char **error)
 	pb->peers.super = &pb->super;
 	pb->path.log = &pb->log;
 	pb->path.peers = &pb->peers;
-	INIT_WORK(&pb->flush_work, log_flush_work);
+	pb->flush.path = &pb->path;
+	pb->flush.bdev = pb->data;
+	pb->flush.done = flush_done;
+	INIT_DELAYED_WORK(&pb->flush_work, log_flush_work);
 	ret = pb_log_init(&pb->log);
 	if (!ret)
 		ret = pb_peers_init(&pb->peers);
@@ -297,12 +265,12 @@ int pb_durable_init(struct pb_device *pb, char **error)
 
 void pb_durable_stop(struct pb_device *pb)
 {
-	cancel_work_sync(&pb->flush_work);
-	wait_on_bit(&pb->flush_busy, 0, TASK_UNINTERRUPTIBLE);
+	cancel_delayed_work_sync(&pb->flush_work);
+	wait_on_bit(&pb->flush.busy, 0, TASK_UNINTERRUPTIBLE);
 	/* Whoever cleared the bit is out of the lock then. */
 	spin_lock_irq(&pb->path.lock);
 	spin_unlock_irq(&pb->path.lock);
-	cancel_work_sync(&pb->flush_work);
+	cancel_delayed_work_sync(&pb->flush_work);
 	flush_work(&pb->log.work);
 }
 

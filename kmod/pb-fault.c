@@ -133,6 +133,8 @@ bool pb_fault_leg(struct pb_device *pb, struct pb_req *req,
 		pb_fault_backup(pb, op_of(req), req->sector, error);
 		return false;
 	}
+	/* Whatever the backup has: a volume does not grow onto a failing disk. */
+	pb_grow_fail(&pb->grow, -blk_status_to_errno(error));
 	kept = pb_path_local_failed(&pb->path, req, status);
 	if (!kept && *status && !pb_path_is_fetch(req))
 		WRITE_ONCE(pb->disk_errors, true);
@@ -234,11 +236,10 @@ static void on_disk(struct pb_path *path)
 	pb_fault_kick(of_path(path));
 }
 
-static bool on_mend_error(struct pb_mend *mend, struct pb_req *req,
-			  blk_status_t *status)
+static bool on_fault(struct pb_path *path, struct pb_req *req,
+		     blk_status_t *status)
 {
-	return pb_fault_leg(container_of(mend, struct pb_device, mend), req,
-			    status);
+	return pb_fault_leg(of_path(path), req, status);
 }
 
 int pb_fault_init(struct pb_device *pb)
@@ -248,11 +249,11 @@ int pb_fault_init(struct pb_device *pb)
 	INIT_DELAYED_WORK(&pb->faults.tell_work, tell_work);
 	INIT_WORK(&pb->faults.work, fault_work);
 	pb->path.on_disk = on_disk;
+	pb->path.on_fault = on_fault;
 	pb->mend.path = &pb->path;
 	pb->mend.bdev = pb->data;
 	pb->mend.wq = pb->mend_wq;
 	pb->mend.stats = pb->stats;
-	pb->mend.on_error = on_mend_error;
 	return pb_mend_init(&pb->mend);
 }
 

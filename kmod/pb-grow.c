@@ -114,16 +114,13 @@ static void piece_work(struct work_struct *work)
 	struct pb_grow *grow = piece->grow;
 	blk_status_t status = pb_path_write_zeroes(grow->bdev, &piece->req);
 
-	if (status && grow->on_error(grow, &piece->req, &status))
-		return;
-	if (pb_path_local_done(grow->path, &piece->req, status))
-		piece_complete(&piece->req, piece->req.status);
+	pb_own_end(grow->path, &piece->req, status);
 }
 
 static void begin_piece(struct pb_grow *grow, struct pb_grow_piece *piece)
 {
-	blk_status_t status = BLK_STS_OK;
 	u64 left = grow->to - grow->cursor;
+	blk_status_t status;
 
 	memset(&piece->req, 0, sizeof(piece->req));
 	piece->req.source = &piece_source;
@@ -132,16 +129,9 @@ static void begin_piece(struct pb_grow *grow, struct pb_grow_piece *piece)
 	piece->req.count = min_t(u64, left, PB_GROW_PIECE_SECTORS);
 	grow->cursor += piece->req.count;
 	set_bit(0, &piece->busy);
-	switch (pb_path_start(grow->path, &piece->req, &status)) {
-	case PB_STARTED:
-		piece_submit(&piece->req);
-		break;
-	case PB_REFUSED:
+	status = pb_own_start(grow->path, &piece->req);
+	if (status)
 		piece_complete(&piece->req, status);
-		break;
-	default:
-		break;
-	}
 }
 
 /* Begins what may begin; true if all is zeroed. */
@@ -162,31 +152,9 @@ static bool fill_up(struct pb_grow *grow)
 
 /* The flush */
 
-static void flush_done(struct bio *bio)
+static void flush_done(struct pb_own_flush *flush, blk_status_t status)
 {
-	struct pb_grow *grow = container_of(bio, struct pb_grow, flush_bio);
-	blk_status_t status = bio->bi_status;
-
-	bio_uninit(bio);
-	if (status && grow->on_error(grow, &grow->flush, &status))
-		return;
-	if (pb_path_local_done(grow->path, &grow->flush, status))
-		grow->flush.source->complete(&grow->flush, grow->flush.status);
-}
-
-static void flush_submit(struct pb_req *req)
-{
-	struct pb_grow *grow = container_of(req, struct pb_grow, flush);
-
-	bio_init(&grow->flush_bio, grow->bdev, NULL, 0,
-		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
-	grow->flush_bio.bi_end_io = flush_done;
-	submit_bio(&grow->flush_bio);
-}
-
-static void flush_complete(struct pb_req *req, blk_status_t status)
-{
-	struct pb_grow *grow = container_of(req, struct pb_grow, flush);
+	struct pb_grow *grow = container_of(flush, struct pb_grow, flush);
 
 	if (!status)
 		pb_crash_point(PB_CRASH_GROW_FLUSHED);
@@ -194,33 +162,17 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 		fail_status(grow, status);
 	else if (step(grow, PB_RESIZE_FLUSH, PB_RESIZE_TELL))
 		grow->on_state(grow);
-	end_step(grow, &grow->flush_busy);
+	end_step(grow, &flush->busy);
 }
-
-static const struct pb_source flush_source = {
-	.guarded	= true,
-	.submit		= flush_submit,
-	.complete	= flush_complete,
-};
 
 static void begin_flush(struct pb_grow *grow)
 {
-	blk_status_t status = BLK_STS_OK;
+	blk_status_t status;
 
-	set_bit(0, &grow->flush_busy);
-	memset(&grow->flush, 0, sizeof(grow->flush));
-	grow->flush.source = &flush_source;
-	grow->flush.type = PB_WIRE_FLUSH;
-	switch (pb_path_start(grow->path, &grow->flush, &status)) {
-	case PB_STARTED:
-		flush_submit(&grow->flush);
-		break;
-	case PB_REFUSED:
-		flush_complete(&grow->flush, status);
-		break;
-	default:
-		break;
-	}
+	set_bit(0, &grow->flush.busy);
+	status = pb_own_flush(&grow->flush, 0);
+	if (status)
+		flush_done(&grow->flush, status);
 }
 
 static void grow_work(struct work_struct *work)
@@ -293,7 +245,7 @@ void pb_grow_forget(struct pb_grow *grow)
 bool pb_grow_busy(struct pb_grow *grow)
 {
 	bool busy = pb_grow_active(READ_ONCE(grow->state)) ||
-		    test_bit(0, &grow->flush_busy) ||
+		    test_bit(0, &grow->flush.busy) ||
 		    test_bit(0, &grow->word_busy);
 	int i;
 
@@ -317,6 +269,10 @@ void pb_grow_init(struct pb_grow *grow)
 	int i;
 
 	spin_lock_init(&grow->lock);
+	grow->flush.path = grow->path;
+	grow->flush.bdev = grow->bdev;
+	grow->flush.guarded = true;
+	grow->flush.done = flush_done;
 	INIT_WORK(&grow->work, grow_work);
 	for (i = 0; i < PB_GROW_PIECES; i++) {
 		grow->pieces[i].grow = grow;
@@ -332,7 +288,7 @@ void pb_grow_stop(struct pb_grow *grow)
 	pb_grow_fail(grow, ESTALE);
 	cancel_work_sync(&grow->work);
 	wait_on_bit(&grow->word_busy, 0, TASK_UNINTERRUPTIBLE);
-	wait_on_bit(&grow->flush_busy, 0, TASK_UNINTERRUPTIBLE);
+	wait_on_bit(&grow->flush.busy, 0, TASK_UNINTERRUPTIBLE);
 	for (i = 0; i < PB_GROW_PIECES; i++)
 		wait_on_bit(&grow->pieces[i].busy, 0, TASK_UNINTERRUPTIBLE);
 	/* Whoever cleared a bit is out of the lock then; see end_step(). */

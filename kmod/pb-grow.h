@@ -40,7 +40,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
-#include "pb-path.h"
+#include "pb-own.h"
 
 struct pb_grow;
 
@@ -75,8 +75,6 @@ struct pb_grow_piece {
  * @zeroed: sectors done
  * @pieces: under way
  * @flush: the flush of state FLUSH
- * @flush_bio: its local leg
- * @flush_busy: bit 0: under way
  * @word: the size on its way to the next member
  * @word_busy: bit 0: under way
  * @work: begins pieces and the flush
@@ -86,8 +84,6 @@ struct pb_grow_piece {
  * @zero_wq: where pieces are zeroed
  * @on_state: the owner's turn: TELL, STORE and FAILED; any context
  * @on_told: the next member knows a size; any context
- * @on_error: this disk failed a request; returns true if the path keeps the
- *	local leg; any context
  */
 struct pb_grow {
 	spinlock_t		lock;
@@ -97,9 +93,7 @@ struct pb_grow {
 	u64			cursor;
 	u64			zeroed;
 	struct pb_grow_piece	pieces[PB_GROW_PIECES];
-	struct pb_req		flush;
-	struct bio		flush_bio;
-	unsigned long		flush_busy;
+	struct pb_own_flush	flush;
 	struct pb_req		word;
 	unsigned long		word_busy;
 	struct work_struct	work;
@@ -109,15 +103,12 @@ struct pb_grow {
 	struct workqueue_struct	*zero_wq;
 	void			(*on_state)(struct pb_grow *grow);
 	void			(*on_told)(struct pb_grow *grow, u64 sectors);
-	bool			(*on_error)(struct pb_grow *grow,
-					    struct pb_req *req,
-					    blk_status_t *status);
 };
 
 /**
  * pb_grow_init() - the volume does not grow
- * @grow: to fill, all zero but for @path, @bdev, @wq, @zero_wq, @on_state,
- *	@on_told and @on_error
+ * @grow: to fill, all zero but for @path, @bdev, @wq, @zero_wq, @on_state
+ *	and @on_told
  */
 void pb_grow_init(struct pb_grow *grow);
 

@@ -486,12 +486,6 @@ static void prepare_hello(struct pb_side *side, u32 timeout_ms)
 	memcpy(side->hello.replica, pb->super.replica, PB_UUID_LEN);
 }
 
-static int refuse(char *reason, int err, const char *text)
-{
-	strscpy(reason, text, PB_REASON_LEN);
-	return err;
-}
-
 static struct pb_side *choose_side(struct pb_device *pb, const u8 *peer,
 				   char *reason, int *err)
 {
@@ -499,28 +493,28 @@ static struct pb_side *choose_side(struct pb_device *pb, const u8 *peer,
 	bool down = pb->down.index != PB_NO_MEMBER;
 
 	if (pb->role != PB_ROLE_PRIMARY && pb->role != PB_ROLE_BACKUP) {
-		*err = refuse(reason, -ENOLINK,
-			      "this replica has no place in a confirmed view");
+		*err = pb_refuse(reason, -ENOLINK,
+				 "this replica has no place in a confirmed view");
 		return NULL;
 	}
 	if (!up && !down) {
-		*err = refuse(reason, -ENOLINK,
-			      "this replica is alone in its view");
+		*err = pb_refuse(reason, -ENOLINK,
+				 "this replica is alone in its view");
 		return NULL;
 	}
 	if (pb_uuid_zero(peer)) {
 		if (up != down)
 			return up ? &pb->up : &pb->down;
-		*err = refuse(reason, -EDESTADDRREQ,
-			      "two neighbours: say which one is at the other end");
+		*err = pb_refuse(reason, -EDESTADDRREQ,
+				 "two neighbours: say which one is at the other end");
 		return NULL;
 	}
 	if (up && !memcmp(peer, pb->up.member.replica, PB_UUID_LEN))
 		return &pb->up;
 	if (down && !memcmp(peer, pb->down.member.replica, PB_UUID_LEN))
 		return &pb->down;
-	*err = refuse(reason, -ENXIO,
-		      "that replica is not a neighbour in this view");
+	*err = pb_refuse(reason, -ENXIO,
+			 "that replica is not a neighbour in this view");
 	return NULL;
 }
 
@@ -532,10 +526,10 @@ static int check_times(u32 *keepalive, u32 *timeout, char *reason)
 		*timeout = max(DEFAULT_TIMEOUT_MS, 2 * *keepalive);
 	if (*keepalive < PB_KEEPALIVE_MS_MIN ||
 	    *keepalive > PB_KEEPALIVE_MS_MAX)
-		return refuse(reason, -EINVAL, "keepalive out of range");
+		return pb_refuse(reason, -EINVAL, "keepalive out of range");
 	if (*timeout < 2 * *keepalive || *timeout > PB_TIMEOUT_MS_MAX)
-		return refuse(reason, -EINVAL,
-			      "time-out out of range, or below twice the keepalive");
+		return pb_refuse(reason, -EINVAL,
+				 "time-out out of range, or below twice the keepalive");
 	return 0;
 }
 
@@ -607,8 +601,8 @@ int pb_link_connect(struct pb_device *pb, const struct pb_ioc_connect *arg,
 		return ret;
 	conn = new_conn(side, arg->fd, keepalive, timeout);
 	if (IS_ERR(conn))
-		return refuse(reason, PTR_ERR(conn),
-			      socket_reason(PTR_ERR(conn)));
+		return pb_refuse(reason, PTR_ERR(conn), "%s",
+				 socket_reason(PTR_ERR(conn)));
 	if (side->conn)
 		close_side(side, PB_BYE_REPLACED);
 	prepare_hello(side, timeout);

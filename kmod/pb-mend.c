@@ -120,7 +120,7 @@ static void repair_done(struct pb_piece *piece, blk_status_t status)
 
 	if (status) {
 		WRITE_ONCE(piece->read->unrepaired, true);
-		if (mend->on_error(mend, req, &status))
+		if (mend->path->on_fault(mend->path, req, &status))
 			return;
 	} else {
 		pb_stat_add(mend->stats, PB_CNT_REPAIRED, piece_bytes(piece));

@@ -57,8 +57,6 @@ struct pb_mend_read {
  * @path: the path
  * @bdev: this member's data device
  * @stats: the volume's counters
- * @on_error: this disk did not take a repair; returns true if the path keeps
- *	the leg.  Any context
  * @bios: of the repairs
  * @pieces: memory for one piece at least
  * @pages: for its data
@@ -72,9 +70,6 @@ struct pb_mend {
 	struct pb_path		*path;
 	struct block_device	*bdev;
 	struct pb_stats __percpu *stats;
-	bool			(*on_error)(struct pb_mend *mend,
-					    struct pb_req *req,
-					    blk_status_t *status);
 	struct bio_set		bios;
 	mempool_t		pieces;
 	mempool_t		pages;
@@ -82,7 +77,7 @@ struct pb_mend {
 
 /**
  * pb_mend_init() - make ready
- * @mend: to fill, all zero but for @wq, @path, @bdev, @stats and @on_error
+ * @mend: to fill, all zero but for @wq, @path, @bdev and @stats
  *
  * Return: 0 or -ENOMEM.
  */

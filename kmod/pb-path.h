@@ -224,6 +224,8 @@ enum pb_own_disk {
  * @dev: for tracepoints: major << 20 | minor
  * @on_disk: a request on @failed needs a decision: pb_path_disk_due().  Under
  *	@lock, any context
+ * @on_fault: this disk failed a request's local leg; returns true if the path
+ *	keeps the leg, else the status may have changed.  Any context
  */
 struct pb_path {
 	spinlock_t		lock;
@@ -266,6 +268,9 @@ struct pb_path {
 	struct pb_stats __percpu *stats;
 	u32			dev;
 	void			(*on_disk)(struct pb_path *path);
+	bool			(*on_fault)(struct pb_path *path,
+					    struct pb_req *req,
+					    blk_status_t *status);
 };
 
 /**

@@ -21,16 +21,6 @@
 
 #define DM_MSG_PREFIX "pb"
 
-static __printf(3, 4) int refuse(char *reason, int err, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(reason, PB_REASON_LEN, fmt, args);
-	va_end(args);
-	return err;
-}
-
 /* More room */
 
 /*
@@ -61,20 +51,20 @@ static int choose_size(struct pb_device *pb, u64 wanted, u64 *sectors,
 	u64 room = device_room(pb);
 
 	if (metadata_in_the_way(pb, wanted))
-		return refuse(reason, -EOPNOTSUPP,
-			      "its metadata is at the end of the data device and in the way: see 'Larger volumes' in dm-pb.rst");
+		return pb_refuse(reason, -EOPNOTSUPP,
+				 "its metadata is at the end of the data device and in the way: see 'Larger volumes' in dm-pb.rst");
 	*sectors = wanted ? wanted : room;
 	if (*sectors > room)
-		return refuse(reason, -ENOSPC,
-			      "the data device has room for %llu sectors only",
-			      room);
+		return pb_refuse(reason, -ENOSPC,
+				 "the data device has room for %llu sectors only",
+				 room);
 	if (*sectors & ((pb->super.block_size >> SECTOR_SHIFT) - 1))
-		return refuse(reason, -EINVAL,
-			      "the size is not a multiple of the block size");
+		return pb_refuse(reason, -EINVAL,
+				 "the size is not a multiple of the block size");
 	if (*sectors < pb->super.data_sectors)
-		return refuse(reason, -EINVAL,
-			      "a volume cannot be made smaller: it has %llu sectors",
-			      pb->super.data_sectors);
+		return pb_refuse(reason, -EINVAL,
+				 "a volume cannot be made smaller: it has %llu sectors",
+				 pb->super.data_sectors);
 	return 0;
 }
 
@@ -99,9 +89,9 @@ static int check_area(struct pb_device *pb, const struct pb_super *super,
 
 	if (area >= need)
 		return 0;
-	return refuse(reason, -ENOSPC,
-		      "the metadata device has %llu sectors and needs %llu for that",
-		      area, need);
+	return pb_refuse(reason, -ENOSPC,
+			 "the metadata device has %llu sectors and needs %llu for that",
+			 area, need);
 }
 
 /* The predecessor hears of it; what it sends may go there from now on. */
@@ -127,19 +117,19 @@ static int grow_capacity(struct pb_device *pb, u64 sectors, char *reason)
 		return 0;
 	ret = pb_super_grow(&super, sectors, &why);
 	if (ret)
-		return refuse(reason, ret, "%s", why);
+		return pb_refuse(reason, ret, "%s", why);
 	ret = check_area(pb, &super, reason);
 	if (ret)
 		return ret;
 	ret = wipe_maps(pb, &super);
 	if (ret)
-		return refuse(reason, -EIO,
-			      "cannot clear the metadata device (error %d)",
-			      -ret);
+		return pb_refuse(reason, -EIO,
+				 "cannot clear the metadata device (error %d)",
+				 -ret);
 	if (pb_device_store(pb, &super)) {
 		pb_role_stop(pb);
-		return refuse(reason, -EIO,
-			      "cannot write the superblock; the replica has stopped");
+		return pb_refuse(reason, -EIO,
+				 "cannot write the superblock; the replica has stopped");
 	}
 	pb_crash_point(PB_CRASH_GROW_CAPACITY);
 	announce_capacity(pb);
@@ -158,19 +148,19 @@ static int check_successor(struct pb_device *pb, u64 sectors, char *reason)
 	if (down->index == PB_NO_MEMBER)
 		return 0;
 	if (!READ_ONCE(pb->path.up))
-		return refuse(reason, -ENOTCONN,
-			      "no connection to %s: connect, or set a view without it",
-			      down->member.name[0] ? down->member.name :
-			      "the backup");
+		return pb_refuse(reason, -ENOTCONN,
+				 "no connection to %s: connect, or set a view without it",
+				 down->member.name[0] ? down->member.name :
+				 "the backup");
 	if (!READ_ONCE(pb->path.needs_ack) ||
 	    (sync != PB_SYNC_OFF && sync != PB_SYNC_SYNCED))
-		return refuse(reason, -EBUSY,
-			      "the backup is being brought up to date: wait for that");
+		return pb_refuse(reason, -EBUSY,
+				 "the backup is being brought up to date: wait for that");
 	if (READ_ONCE(down->capacity) < sectors)
-		return refuse(reason, -ERANGE,
-			      "%s has room for %llu sectors: first 'pbctl resize' there",
-			      down->member.name[0] ? down->member.name :
-			      "the backup", READ_ONCE(down->capacity));
+		return pb_refuse(reason, -ERANGE,
+				 "%s has room for %llu sectors: first 'pbctl resize' there",
+				 down->member.name[0] ? down->member.name :
+				 "the backup", READ_ONCE(down->capacity));
 	return 0;
 }
 
@@ -180,13 +170,13 @@ static int start_primary(struct pb_device *pb, u64 sectors, bool zero,
 	int ret;
 
 	if (pb_grow_busy(&pb->grow))
-		return refuse(reason, -EBUSY, "a resize is under way");
+		return pb_refuse(reason, -EBUSY, "a resize is under way");
 	if (sectors == pb->super.data_sectors) {
 		pb_grow_forget(&pb->grow);
 		return 0;
 	}
 	if (READ_ONCE(pb->path.disk) != PB_OWN_WELL)
-		return refuse(reason, -EIO, "the data device of this node failed");
+		return pb_refuse(reason, -EIO, "the data device of this node failed");
 	ret = check_successor(pb, sectors, reason);
 	if (!ret)
 		ret = grow_capacity(pb, sectors, reason);
@@ -202,13 +192,13 @@ static int cancel(struct pb_device *pb, const struct pb_ioc_resize *arg,
 		  char *reason)
 {
 	if (arg->flags != PB_RESIZE_CANCEL || arg->data_sectors)
-		return refuse(reason, -EINVAL, "cancel goes with nothing else");
+		return pb_refuse(reason, -EINVAL, "cancel goes with nothing else");
 	if (pb_grow_cancel(&pb->grow))
 		return 0;
-	return refuse(reason, -EALREADY,
-		      pb_grow_active(READ_ONCE(pb->grow.state)) ?
-		      "too late: it is about to be done" :
-		      "no resize is under way");
+	return pb_refuse(reason, -EALREADY,
+			 pb_grow_active(READ_ONCE(pb->grow.state)) ?
+			 "too late: it is about to be done" :
+			 "no resize is under way");
 }
 
 static int start(struct pb_device *pb, const struct pb_ioc_resize *arg,
@@ -218,13 +208,13 @@ static int start(struct pb_device *pb, const struct pb_ioc_resize *arg,
 	int ret;
 
 	if (pb->role == PB_ROLE_FAILED)
-		return refuse(reason, -EIO,
-			      "the metadata device failed; the replica has stopped");
+		return pb_refuse(reason, -EIO,
+				 "the metadata device failed; the replica has stopped");
 	if (arg->flags & PB_RESIZE_CANCEL)
 		return cancel(pb, arg, reason);
 	if (arg->flags && pb->role != PB_ROLE_PRIMARY)
-		return refuse(reason, -EINVAL,
-			      "this replica is not the primary: the flag has no meaning");
+		return pb_refuse(reason, -EINVAL,
+				 "this replica is not the primary: the flag has no meaning");
 	ret = choose_size(pb, arg->data_sectors, &sectors, reason);
 	if (ret)
 		return ret;
@@ -373,15 +363,6 @@ static void on_state(struct pb_grow *grow)
 	kick(container_of(grow, struct pb_device, grow));
 }
 
-/* Whatever the backup has: a volume does not grow onto a failing disk. */
-static bool on_error(struct pb_grow *grow, struct pb_req *req,
-		     blk_status_t *status)
-{
-	pb_grow_fail(grow, -blk_status_to_errno(*status));
-	return pb_fault_leg(container_of(grow, struct pb_device, grow), req,
-			    status);
-}
-
 /* What follows a hello can follow now. */
 static void on_told(struct pb_grow *grow, u64 sectors)
 {
@@ -435,7 +416,6 @@ void pb_resize_init(struct pb_device *pb)
 	pb->grow.zero_wq = pb->zero_wq;
 	pb->grow.on_state = on_state;
 	pb->grow.on_told = on_told;
-	pb->grow.on_error = on_error;
 	pb_grow_init(&pb->grow);
 	INIT_WORK(&pb->resize_work, resize_work);
 }

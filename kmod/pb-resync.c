@@ -250,13 +250,6 @@ static void on_sync_fault(struct pb_sync *sync, int error)
 	queue_work(pb->ctl_wq, &pb->link_work);
 }
 
-static bool on_flush_error(struct pb_sync *sync, struct pb_req *req,
-			   blk_status_t *status)
-{
-	return pb_fault_leg(container_of(sync, struct pb_device, sync), req,
-			    status);
-}
-
 void pb_resync_link_down(struct pb_device *pb)
 {
 	lockdep_assert_held(&pb->ctl_mutex);
@@ -487,7 +480,6 @@ void pb_resync_init(struct pb_device *pb)
 	pb->sync.on_state = on_state;
 	pb->sync.on_progress = on_progress;
 	pb->sync.on_fault = on_sync_fault;
-	pb->sync.on_flush_error = on_flush_error;
 	pb->sync.on_unreadable = pb_fault_chunk;
 	pb_sync_init(&pb->sync);
 	INIT_WORK(&pb->sync_work, sync_work);

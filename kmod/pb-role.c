@@ -25,12 +25,6 @@
 /* How long step 2 waits for acks before the view is refused. */
 #define DRAIN_MS	5000
 
-static int refuse(char *reason, int err, const char *text)
-{
-	strscpy(reason, text, PB_REASON_LEN);
-	return err;
-}
-
 static void describe_self(struct pb_device *pb, struct pb_self *self)
 {
 	memset(self, 0, sizeof(*self));
@@ -72,10 +66,10 @@ static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 					   no_more_acks(pb),
 					   msecs_to_jiffies(DRAIN_MS));
 	if (left < 0)
-		return refuse(reason, -EINTR, "interrupted");
+		return pb_refuse(reason, -EINTR, "interrupted");
 	if (!pb_path_idle(&pb->path))
-		return refuse(reason, -EUCLEAN,
-			      "writes under way are not acked: this replica cannot stay synced");
+		return pb_refuse(reason, -EUCLEAN,
+				 "writes under way are not acked: this replica cannot stay synced");
 	return 0;
 }
 
@@ -92,7 +86,7 @@ static int quiesce(struct pb_device *pb, const struct pb_verdict *verdict,
 		return ret;
 	pb_link_disconnect(pb, NULL, PB_BYE_VIEW_CHANGE);
 	if (wait_event_killable(pb->apply.drained, pb_apply_idle(&pb->apply)))
-		return refuse(reason, -EINTR, "interrupted");
+		return pb_refuse(reason, -EINTR, "interrupted");
 	pb_crash_point(PB_CRASH_VIEW_CLOSED);
 	return 0;
 }
@@ -141,8 +135,8 @@ static void settle_failed(struct pb_device *pb)
 static int stop(struct pb_device *pb, char *reason)
 {
 	settle_failed(pb);
-	return refuse(reason, -EIO,
-		      "cannot write the superblock; the replica has stopped");
+	return pb_refuse(reason, -EIO,
+			 "cannot write the superblock; the replica has stopped");
 }
 
 void pb_role_stop(struct pb_device *pb)
@@ -209,7 +203,7 @@ static int judge(struct pb_device *pb, const struct pb_view *view, u32 flags,
 
 	describe_self(pb, &self);
 	ret = pb_view_check(&self, view, flags, verdict, &why);
-	return ret ? refuse(reason, ret, why) : 0;
+	return ret ? pb_refuse(reason, ret, "%s", why) : 0;
 }
 
 static int move(struct pb_device *pb, const struct pb_view *view, u32 flags,
@@ -230,7 +224,7 @@ static int move(struct pb_device *pb, const struct pb_view *view, u32 flags,
 		describe_super(pb, view, verdict, &super);
 		ret = pb_durable_plan(pb, view, verdict, &super);
 		if (ret)
-			refuse(reason, ret, "out of memory for a dirty map");
+			pb_refuse(reason, ret, "out of memory for a dirty map");
 	}
 	memalloc_noio_restore(noio);
 	if (ret) {
@@ -258,10 +252,10 @@ int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
 	lockdep_assert_held(&pb->ctl_mutex);
 	ret = pb_view_valid(view, &why);
 	if (ret)
-		return refuse(reason, ret, why);
+		return pb_refuse(reason, ret, "%s", why);
 	if (pb->role == PB_ROLE_FAILED)
-		return refuse(reason, -EIO,
-			      "the metadata device failed; the replica has stopped");
+		return pb_refuse(reason, -EIO,
+				 "the metadata device failed; the replica has stopped");
 	ret = judge(pb, view, flags, &verdict, reason);
 	if (ret)
 		return ret;

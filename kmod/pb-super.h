@@ -77,8 +77,9 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
  * -EINVAL (a field with an impossible value: zero UUID, generation,
  * incarnation or size, name that pb_name_valid() refuses, block size not a
  * power of two from 512 to 4096, size or capacity not a multiple of it, capacity
- * below the size, unknown flag or state, unsound view, members without a view, non-zero reserved, and what is
- * listed below).  The first that applies, in this order.
+ * below the size, unknown flag or state, unsound view, members without a view,
+ * non-zero reserved, and what is listed below).  The first that applies, in this
+ * order.
  *
  * Of the log and the maps: sizes and numbers in their ranges (PB_DISK_MIN_*,
  * PB_DISK_MAX_*); not more than

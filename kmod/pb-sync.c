@@ -246,31 +246,9 @@ static u32 next_stretch(struct pb_sync *sync, u64 *sector)
 
 /* Checkpoints */
 
-static void flush_done(struct bio *bio)
+static void flush_done(struct pb_own_flush *flush, blk_status_t status)
 {
-	struct pb_sync *sync = container_of(bio, struct pb_sync, flush_bio);
-	blk_status_t status = bio->bi_status;
-
-	bio_uninit(bio);
-	if (status && sync->on_flush_error(sync, &sync->flush, &status))
-		return;
-	if (pb_path_local_done(sync->path, &sync->flush, status))
-		sync->flush.source->complete(&sync->flush, sync->flush.status);
-}
-
-static void flush_submit(struct pb_req *req)
-{
-	struct pb_sync *sync = container_of(req, struct pb_sync, flush);
-
-	bio_init(&sync->flush_bio, sync->chunks.bdev, NULL, 0,
-		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
-	sync->flush_bio.bi_end_io = flush_done;
-	submit_bio(&sync->flush_bio);
-}
-
-static void flush_complete(struct pb_req *req, blk_status_t status)
-{
-	struct pb_sync *sync = container_of(req, struct pb_sync, flush);
+	struct pb_sync *sync = container_of(flush, struct pb_sync, flush);
 	unsigned long flags;
 
 	pb_crash_point(PB_CRASH_CHECKPOINT_FLUSHED);
@@ -278,36 +256,21 @@ static void flush_complete(struct pb_req *req, blk_status_t status)
 	pb_map_flush_end(map_of(sync), !status && sync->path->copying);
 	spin_unlock_irqrestore(&sync->path->lock, flags);
 	/* A disk that cannot flush is not asked all the time. */
-	pb_chunks_end_step(&sync->chunks, &sync->flush_busy, status ? HZ : 0);
+	pb_chunks_end_step(&sync->chunks, &flush->busy, status ? HZ : 0);
 }
-
-static const struct pb_source flush_source = {
-	.submit		= flush_submit,
-	.complete	= flush_complete,
-};
 
 static void checkpoint(struct pb_sync *sync)
 {
-	blk_status_t status = BLK_STS_OK;
+	blk_status_t status;
 
 	sync->since = 0;
-	set_bit(0, &sync->flush_busy);
-	memset(&sync->flush, 0, sizeof(sync->flush));
-	sync->flush.source = &flush_source;
-	sync->flush.type = PB_WIRE_FLUSH;
+	set_bit(0, &sync->flush.busy);
 	spin_lock_irq(&sync->path->lock);
 	pb_map_flush_begin(map_of(sync));
 	spin_unlock_irq(&sync->path->lock);
-	switch (pb_path_start(sync->path, &sync->flush, &status)) {
-	case PB_STARTED:
-		flush_submit(&sync->flush);
-		break;
-	case PB_REFUSED:
-		flush_complete(&sync->flush, status);
-		break;
-	default:
-		break;
-	}
+	status = pb_own_flush(&sync->flush, 0);
+	if (status)
+		flush_done(&sync->flush, status);
 }
 
 /*
@@ -420,7 +383,7 @@ static void tell_progress(struct pb_sync *sync)
 static void copy_on(struct pb_sync *sync)
 {
 	tell_progress(sync);
-	if (test_bit(0, &sync->flush_busy))
+	if (test_bit(0, &sync->flush.busy))
 		return;
 	if (sync->since >= CHECKPOINT) {
 		checkpoint(sync);
@@ -439,7 +402,7 @@ static void copy_on(struct pb_sync *sync)
 /* The last flush is done: nothing may be dirty now. */
 static void finish(struct pb_sync *sync)
 {
-	if (test_bit(0, &sync->flush_busy))
+	if (test_bit(0, &sync->flush.busy))
 		return;
 	if (!store_map(sync))
 		return;
@@ -474,6 +437,9 @@ void pb_sync_init(struct pb_sync *sync)
 	sync->chunks.kind = PB_COPY_TRANSFER;
 	sync->chunks.path = sync->path;
 	sync->chunks.pace = &sync->pace;
+	sync->flush.path = sync->path;
+	sync->flush.bdev = sync->chunks.bdev;
+	sync->flush.done = flush_done;
 	sync->state = PB_SYNC_OFF;
 }
 
@@ -526,7 +492,7 @@ void pb_sync_stop(struct pb_sync *sync)
 	spin_unlock_bh(&sync->lock);
 	cancel_delayed_work_sync(&sync->chunks.work);
 	wait_on_bit(&sync->word_busy, 0, TASK_UNINTERRUPTIBLE);
-	wait_on_bit(&sync->flush_busy, 0, TASK_UNINTERRUPTIBLE);
+	wait_on_bit(&sync->flush.busy, 0, TASK_UNINTERRUPTIBLE);
 	pb_chunks_wait(&sync->chunks);
 	kvfree(sync->unreadable);
 	sync->unreadable = NULL;

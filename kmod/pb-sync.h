@@ -48,6 +48,7 @@
 #include <linux/spinlock.h>
 
 #include "pb-chunk.h"
+#include "pb-own.h"
 #include "pb-peers.h"
 
 /**
@@ -73,17 +74,13 @@
  * @pace: how fast chunks may follow each other
  * @chunks: allocated while not OFF; their work begins chunks and checkpoints
  * @word: the word under way
- * @flush: the flush of a checkpoint
- * @flush_bio: its local leg
- * @flush_busy: bit 0: under way
+ * @flush: of a checkpoint
  * @path: the path
  * @peers: the dirty maps
  * @stats: the volume's counters
  * @on_state: the owner's turn; any context
  * @on_progress: so many percent are copied; process context
  * @on_fault: the dirty map cannot be written; process context
- * @on_flush_error: the local leg of a checkpoint failed; returns true if the
- *	path keeps it.  Any context
  * @on_unreadable: a region cannot be read; it is the first one or not.  Process
  *	context
  */
@@ -107,18 +104,13 @@ struct pb_sync {
 	struct pb_chunks	chunks;
 	struct pb_req		word;
 	unsigned long		word_busy;
-	struct pb_req		flush;
-	struct bio		flush_bio;
-	unsigned long		flush_busy;
+	struct pb_own_flush	flush;
 	struct pb_path		*path;
 	struct pb_peers		*peers;
 	struct pb_stats __percpu *stats;
 	void			(*on_state)(struct pb_sync *sync);
 	void			(*on_progress)(struct pb_sync *sync, u32 percent);
 	void			(*on_fault)(struct pb_sync *sync, int error);
-	bool			(*on_flush_error)(struct pb_sync *sync,
-						  struct pb_req *req,
-						  blk_status_t *status);
 	void			(*on_unreadable)(struct pb_sync *sync,
 						 u64 sector,
 						 blk_status_t status,
