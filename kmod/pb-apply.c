@@ -6,10 +6,10 @@
  * numbers travel as one.  A read goes the other way: its pages are filled by the
  * disk and kept until the socket has taken them.
  *
- * Memory is bounded: beyond PB_APPLY_MAX_BYTES or PB_APPLY_MAX_REQS (those not
- * yet acked count) the receiver pauses, and TCP slows the predecessor down.  One
- * request is always allowed, and the pools hold enough for it, so the pause
- * ends.  Nobody waits for the pages of a read, which the predecessor has to take
+ * Memory is bounded: beyond PB_WIRE_MAX_SENT_BYTES or PB_WIRE_MAX_SENT messages
+ * (those not yet acked count) the receiver pauses, and TCP slows the predecessor
+ * down.  One request is always allowed, and the pools hold enough for it, so the
+ * pause ends.  Nobody waits for the pages of a read, which the predecessor has to take
  * first: one read is always allowed, and more as long as there is memory.
  */
 #include <linux/blkdev.h>
@@ -355,10 +355,10 @@ static struct bio *new_bio(struct pb_apply *apply, struct pb_apply_req *areq,
 	return bio;
 }
 
-void pb_apply_peer_done(struct pb_apply *apply, u64 seq)
+void pb_apply_peer_done(struct pb_apply *apply, u64 before)
 {
 	spin_lock_irq(&apply->lock);
-	apply->peer_done = min(seq, apply->recv_seq);
+	apply->peer_before = min(before, apply->recv_seq + 1);
 	spin_unlock_irq(&apply->lock);
 }
 
@@ -371,7 +371,7 @@ static u64 stamp_of(struct pb_apply *apply, const struct pb_msg *msg)
 {
 	if (msg->type != PB_WIRE_FLUSH)
 		return apply->base + msg->seq;
-	pb_apply_peer_done(apply, min(msg->sector, msg->seq - 1));
+	pb_apply_peer_done(apply, min(msg->sector, msg->seq));
 	return pb_apply_stamp(apply);
 }
 
@@ -413,8 +413,8 @@ static bool reserve(struct pb_apply *apply, const struct pb_msg *msg)
 	bool ok;
 
 	spin_lock_irq(&apply->lock);
-	ok = apply->nr + apply->nr_done < PB_APPLY_MAX_REQS &&
-	     (!apply->nr || apply->bytes + bytes <= PB_APPLY_MAX_BYTES);
+	ok = apply->nr + apply->nr_done < PB_WIRE_MAX_SENT &&
+	     (!apply->nr || apply->bytes + bytes <= PB_WIRE_MAX_SENT_BYTES);
 	if (ok) {
 		apply->bytes += bytes;
 		apply->nr++;
@@ -632,9 +632,10 @@ static void begin_stamps(struct pb_apply *apply, u64 resume)
 
 	spin_lock_irq(&path->lock);
 	apply->base = path->log->stamp;
+	pb_log_open(path->log);
 	spin_unlock_irq(&path->lock);
 	apply->resume = resume;
-	apply->peer_done = 0;
+	apply->peer_before = 0;
 }
 
 void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
@@ -698,8 +699,8 @@ u64 pb_apply_stamp(struct pb_apply *apply)
 	u64 stamp;
 
 	spin_lock_irq(&apply->lock);
-	stamp = apply->peer_done > apply->resume ?
-		apply->base + apply->peer_done : PB_LOG_NOTHING;
+	stamp = apply->peer_before > apply->resume ?
+		apply->base + apply->peer_before - 1 : PB_LOG_NOTHING;
 	spin_unlock_irq(&apply->lock);
 	return stamp;
 }

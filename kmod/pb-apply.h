@@ -16,14 +16,6 @@
 
 struct pb_apply_req;
 
-/*
- * Payload taken from the socket and not yet on the disk, or from the disk and
- * not yet in the socket, at most, in bytes.
- */
-#define PB_APPLY_MAX_BYTES	(16U << 20)
-/* Requests taken from the socket and not yet acked, at most. */
-#define PB_APPLY_MAX_REQS	4096
-
 /**
  * struct pb_mark - a range that may differ from what the predecessor has
  * @sector: where it begins
@@ -55,7 +47,8 @@ struct pb_mark {
  * @capacity: to be told to the predecessor, 0 for nothing
  * @word: a word that the owner works on
  * @base: what is added to a sequence number to make a stamp of the log's
- * @peer_done: up to which number the predecessor has done everything too
+ * @peer_before: the predecessor has done everything before that number too;
+ *	0: it has not said
  * @resume: stamps of earlier numbers than the next after this are not known
  * @disk_failed: a write failed: nothing more is received in this view
  * @drained: woken when @nr falls to 0, and when a connection closes
@@ -96,7 +89,7 @@ struct pb_apply {
 	struct pb_apply_req	*word;
 	u64			base;
 	u64			resume;
-	u64			peer_done;
+	u64			peer_before;
 	bool			disk_failed;
 	wait_queue_head_t	drained;
 	struct pb_apply_req	*current_req;
@@ -233,11 +226,11 @@ void pb_apply_drop_current(struct pb_apply *apply);
 void pb_apply_reset(struct pb_apply *apply);
 
 /**
- * pb_apply_peer_done() - the predecessor has done everything up to a number
+ * pb_apply_peer_done() - the predecessor has done everything before a number
  * @apply: the source
- * @seq: the number; hostile
+ * @before: the number, 0 if it cannot say; hostile
  */
-void pb_apply_peer_done(struct pb_apply *apply, u64 seq);
+void pb_apply_peer_done(struct pb_apply *apply, u64 before);
 
 /**
  * pb_apply_stamp() - what of the log a flush of this disk covers

@@ -59,7 +59,8 @@ struct pb_tx_item {
  *	later and the message is offered again.  Other errors end the connection.
  * @received: the payload is complete
  * @release: the socket has taken a payload that was to be held, or never will
- * @tell: what a keepalive tells the peer: a sequence number, or 0
+ * @tell: what a keepalive tells the peer: before which sequence number all is
+ *	done, or 0
  * @told: what one has told
  * @down: the connection has begun to close; queue the teardown, do not sleep
  *
@@ -77,7 +78,7 @@ struct pb_conn_ops {
 	int (*received)(struct pb_conn *conn, const struct pb_msg *msg);
 	void (*release)(struct pb_conn *conn, void *hold);
 	u64 (*tell)(struct pb_conn *conn);
-	void (*told)(struct pb_conn *conn, u64 seq);
+	void (*told)(struct pb_conn *conn, u64 before);
 	void (*down)(struct pb_conn *conn);
 };
 

@@ -177,7 +177,7 @@ struct pb_device {
 	bool			doubt_all;
 	int			meta_error;
 	bool			stopped;
-	struct delayed_work	flush_work;
+	struct work_struct	flush_work;
 	struct pb_own_flush	flush;
 	struct pb_path		path;
 	struct pb_apply		apply;

@@ -69,17 +69,12 @@ static void log_fail(struct pb_log *log, struct pb_log_wait *wait)
 	end_local(log, req, status);
 }
 
-static void flush_in(struct pb_device *pb, unsigned long delay)
-{
-	mod_delayed_work(pb->io_wq, &pb->flush_work, delay);
-}
-
 /* Under the path's lock, so the flush itself begins in a work. */
 static void log_flush(struct pb_log *log)
 {
 	struct pb_device *pb = of_log(log);
 
-	flush_in(pb, 0);
+	queue_work(pb->io_wq, &pb->flush_work);
 }
 
 static void log_fault(struct pb_log *log, int error)
@@ -99,9 +94,9 @@ static const struct pb_log_ops log_ops = {
 };
 
 /*
- * The log may have asked for another one since this one ended; and who waits
- * for one that failed waits for the next.  Under the lock, so that
- * pb_durable_stop() sees that work.
+ * The log may have asked for another one since this one ended; who waits for
+ * one that failed fails as it did.  Under the lock, so that pb_durable_stop()
+ * sees that work.
  */
 static void flush_done(struct pb_own_flush *flush, blk_status_t status)
 {
@@ -111,10 +106,12 @@ static void flush_done(struct pb_own_flush *flush, blk_status_t status)
 	pb_crash_point(PB_CRASH_LOG_FLUSHED);
 	spin_lock_irqsave(&pb->path.lock, flags);
 	clear_and_wake_up_bit(0, &flush->busy);
-	if (status && !list_empty(&pb->log.waiting))
-		flush_in(pb, HZ);
-	else if (pb->log.flushing)
-		flush_in(pb, 0);
+	if (status) {
+		pb_path_fail_waiting(&pb->path, status);
+		pb_log_flush_failed(&pb->log);
+	} else if (pb->log.flushing) {
+		queue_work(pb->io_wq, &pb->flush_work);
+	}
 	spin_unlock_irqrestore(&pb->path.lock, flags);
 }
 
@@ -145,13 +142,12 @@ static bool covers_something(struct pb_device *pb, u64 stamp)
 void pb_durable_kick(struct pb_device *pb)
 {
 	if (READ_ONCE(pb->log.flushing))
-		flush_in(pb, 0);
+		queue_work(pb->io_wq, &pb->flush_work);
 }
 
 static void log_flush_work(struct work_struct *work)
 {
-	struct pb_device *pb = container_of(to_delayed_work(work),
-					    struct pb_device, flush_work);
+	struct pb_device *pb = container_of(work, struct pb_device, flush_work);
 	u64 stamp = flush_stamp(pb);
 
 	/* Once the predecessor has told more it is tried again. */
@@ -252,7 +248,7 @@ int pb_durable_init(struct pb_device *pb, char **error)
 	pb->flush.path = &pb->path;
 	pb->flush.bdev = pb->data;
 	pb->flush.done = flush_done;
-	INIT_DELAYED_WORK(&pb->flush_work, log_flush_work);
+	INIT_WORK(&pb->flush_work, log_flush_work);
 	ret = pb_log_init(&pb->log);
 	if (!ret)
 		ret = pb_peers_init(&pb->peers);
@@ -265,12 +261,16 @@ int pb_durable_init(struct pb_device *pb, char **error)
 
 void pb_durable_stop(struct pb_device *pb)
 {
-	cancel_delayed_work_sync(&pb->flush_work);
+	cancel_work_sync(&pb->flush_work);
 	wait_on_bit(&pb->flush.busy, 0, TASK_UNINTERRUPTIBLE);
 	/* Whoever cleared the bit is out of the lock then. */
 	spin_lock_irq(&pb->path.lock);
 	spin_unlock_irq(&pb->path.lock);
-	cancel_delayed_work_sync(&pb->flush_work);
+	cancel_work_sync(&pb->flush_work);
+	/* It may have begun one more; nobody asks for another. */
+	wait_on_bit(&pb->flush.busy, 0, TASK_UNINTERRUPTIBLE);
+	spin_lock_irq(&pb->path.lock);
+	spin_unlock_irq(&pb->path.lock);
 	flush_work(&pb->log.work);
 }
 

@@ -195,6 +195,8 @@ static void write_off(struct pb_device *pb)
 	if (pb_device_store(pb, &super))
 		return;
 	pb_path_disk_dead(&pb->path);
+	/* There is nothing here to compare. */
+	pb_verify_stop(&pb->verify);
 	DMERR("%s: %s failed: served through the backup from now on",
 	      pb->super.name, disk_name(pb, disk));
 	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,

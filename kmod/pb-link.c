@@ -6,6 +6,7 @@
  */
 #include <linux/device-mapper.h>
 #include <linux/file.h>
+#include <linux/sched/mm.h>
 
 #include "compat.h"
 #include "pb-device.h"
@@ -317,17 +318,17 @@ static u64 op_tell(struct pb_conn *conn)
 {
 	struct pb_side *side = side_of(conn);
 
-	return side->upstream ? 0 : pb_path_done_seq(&side->pb->path);
+	return side->upstream ? 0 : pb_path_done_before(&side->pb->path);
 }
 
 /* Our own flush may cover more now. */
-static void op_told(struct pb_conn *conn, u64 seq)
+static void op_told(struct pb_conn *conn, u64 before)
 {
 	struct pb_side *side = side_of(conn);
 
 	if (!side->upstream)
 		return;
-	pb_apply_peer_done(&side->pb->apply, seq);
+	pb_apply_peer_done(&side->pb->apply, before);
 	pb_durable_kick(side->pb);
 }
 
@@ -374,15 +375,16 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 
 	lockdep_assert_held(&pb->ctl_mutex);
 	pb_conn_fail(conn, bye, true, "%s", pb_bye_text(bye));
-	if (side->upstream)
+	if (side->upstream) {
 		pb_apply_link_down(&pb->apply);
+		/* Only the predecessor could have made room for them. */
+		pb_path_reject_waiting(&pb->path);
+	}
 	pb_conn_get(conn);
 	pb_conn_close(conn);
 	was_up = conn->expect.hello_done;
 	if (side->upstream) {
 		pb_apply_drop_current(&pb->apply);
-		/* Only the predecessor could have made room for them. */
-		pb_path_reject_waiting(&pb->path);
 		/* Whoever works on it waits for the mutex that we hold. */
 		if (pb->apply.word)
 			pb_apply_word_done(&pb->apply, false);
@@ -572,13 +574,17 @@ static struct pb_conn *new_conn(struct pb_side *side, int fd, u32 keepalive,
 	};
 	struct pb_conn *conn;
 	struct socket *sock;
+	unsigned int noio;
 	int ret;
 
 	memcpy(cfg.peer, side->member.replica, PB_UUID_LEN);
 	ret = pb_conn_take_socket(fd, &sock);
 	if (ret)
 		return ERR_PTR(ret);
+	/* Who frees memory may be writing to this very volume. */
+	noio = memalloc_noio_save();
 	conn = pb_conn_create(&cfg, sock);
+	memalloc_noio_restore(noio);
 	if (IS_ERR(conn))
 		sockfd_put(sock);
 	return conn;

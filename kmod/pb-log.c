@@ -96,7 +96,7 @@ bool pb_log_begin(struct pb_log *log, struct pb_log_wait *wait)
 		return true;
 	put_back(log, wait);
 	pb_stat_inc(log->stats, PB_CNT_LOG_WAITS);
-	list_add_tail(&wait->node, &log->waiting);
+	list_add_tail(&wait->node, log->closed ? &log->rejected : &log->waiting);
 	queue_work(log->wq, &log->work);
 	return false;
 }
@@ -193,6 +193,19 @@ void pb_log_reject(struct pb_log *log)
 	lockdep_assert_held(log->lock);
 	list_splice_tail_init(&log->waiting, &log->rejected);
 	pb_log_kick(log);
+}
+
+void pb_log_close(struct pb_log *log)
+{
+	lockdep_assert_held(log->lock);
+	log->closed = true;
+	pb_log_reject(log);
+}
+
+void pb_log_open(struct pb_log *log)
+{
+	lockdep_assert_held(log->lock);
+	log->closed = false;
 }
 
 void pb_log_depose(struct pb_log *log)

@@ -90,6 +90,7 @@ struct pb_log_wait {
  * @waiting: writes whose extents are not all hot, in order of arrival
  * @stamp: of writes that are done now; a flush that begins takes it and adds one
  * @flushing: a flush was asked for and none has ended since
+ * @closed: nobody waits for a slot; see pb_log_close()
  * @failed: a record could not be written
  * @deposed: the replica was primary, and its writes may be taken back: no flush
  *	makes an extent clean
@@ -114,6 +115,7 @@ struct pb_log {
 	struct list_head		waiting;
 	u64				stamp;
 	bool				flushing;
+	bool				closed;
 	bool				failed;
 	bool				deposed;
 	struct list_head		rejected;
@@ -194,6 +196,18 @@ void pb_log_end(struct pb_log *log, struct pb_log_wait *wait, u64 stamp);
  * @log: locked
  */
 void pb_log_reject(struct pb_log *log);
+
+/**
+ * pb_log_close() - nobody could make room: who waits fails, and who would
+ * @log: locked
+ */
+void pb_log_close(struct pb_log *log);
+
+/**
+ * pb_log_open() - one may wait again
+ * @log: locked
+ */
+void pb_log_open(struct pb_log *log);
 
 /**
  * pb_log_depose() - what is not flushed is doubtful until pb_log_start()

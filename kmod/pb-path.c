@@ -49,14 +49,6 @@ bool pb_path_is_change(const struct pb_req *req)
 			      req->type == PB_WIRE_ZEROES);
 }
 
-static void trace_hop(struct pb_path *path, const struct pb_req *req,
-		      void (*hop)(u32 dev, u8 type, u64 seq, u64 sector,
-				  u32 count, int error))
-{
-	hop(path->dev, req->type, req->seq, req->sector, req->count,
-	    blk_status_to_errno(req->status));
-}
-
 /* Completes with its own status what has no leg left; no lock held. */
 void pb_path_complete(struct pb_path *path, struct list_head *list)
 {
@@ -64,7 +56,7 @@ void pb_path_complete(struct pb_path *path, struct list_head *list)
 
 	list_for_each_entry_safe(req, next, list, node) {
 		list_del_init(&req->node);
-		trace_hop(path, req, trace_pb_complete);
+		pb_path_hop(path, req, trace_pb_complete);
 		req->source->complete(req, req->status);
 		pb_crash_point(PB_CRASH_WRITE_TOLD);
 	}
@@ -224,16 +216,6 @@ static bool goes_down(struct pb_path *path, const struct pb_req *req)
 	       pb_map_test_range(map, req->sector, req->count) != PB_MAP_ALL;
 }
 
-void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req)
-{
-	lockdep_assert_held(&path->lock);
-	req->legs |= PB_LEG_NET;
-	req->seq = path->next_seq++;
-	list_add_tail(&req->node, &path->unacked);
-	list_add_tail(&req->send, &path->sendq);
-	list_add_tail(&req->order, &path->order);
-}
-
 /* Whoever is not synced will lack it, but for who gets it with this. */
 static void track(struct pb_path *path, const struct pb_req *req)
 {
@@ -298,7 +280,7 @@ static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 	if (goes_down(path, req))
 		pb_path_add_net_leg(path, req);
 	track(path, req);
-	trace_hop(path, req, trace_pb_start);
+	pb_path_hop(path, req, trace_pb_start);
 	return enter_log(path, req);
 }
 
@@ -314,22 +296,6 @@ static enum pb_start start(struct pb_path *path, struct pb_req *req,
 	if (res == PB_REFUSED && req->copy)
 		pb_path_drop_chunk(path, req);
 	return res;
-}
-
-struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
-{
-	lockdep_assert_held(&path->lock);
-	if (!path->up || list_empty(&path->sendq))
-		return NULL;
-	return pb_conn_get(path->conn);
-}
-
-void pb_path_kick(struct pb_conn *conn)
-{
-	if (!conn)
-		return;
-	pb_conn_kick(conn);
-	pb_conn_put(conn);
 }
 
 enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
@@ -473,10 +439,10 @@ bool pb_path_local_done(struct pb_path *path, struct pb_req *req,
 
 	spin_lock_irqsave(&path->lock, flags);
 	last = pb_path_leg_done(path, req, PB_LEG_LOCAL, status);
-	trace_hop(path, req, trace_pb_local_done);
+	pb_path_hop(path, req, trace_pb_local_done);
 	spin_unlock_irqrestore(&path->lock, flags);
 	if (last)
-		trace_hop(path, req, trace_pb_complete);
+		pb_path_hop(path, req, trace_pb_complete);
 	return last;
 }
 
@@ -495,233 +461,37 @@ blk_status_t pb_path_write_zeroes(struct block_device *bdev,
 	return errno_to_blk_status(ret);
 }
 
-/*
- * Ends the downstream leg of a request; if that was the last leg it goes to
- * @done, where node is free to use again.
- */
-void pb_path_net_done(struct pb_path *path, struct pb_req *req,
-		      blk_status_t status, struct list_head *done)
+bool pb_path_fail_waiting(struct pb_path *path, blk_status_t status)
 {
-	lockdep_assert_held(&path->lock);
-	list_del_init(&req->node);
-	list_del_init(&req->send);
-	if (status)
-		pb_path_drop_local(path, req);
-	if (pb_path_leg_done(path, req, PB_LEG_NET, status))
-		list_add_tail(&req->node, done);
-	else if (req->failed)
-		path->on_disk(path);
-}
-
-/*
- * How many of a range are outstanding and had not reached the peer before this
- * connection came up.  (What had may have been given up in between, so a gap
- * there is legal.)
- */
-static u64 outstanding(struct pb_path *path, u64 first, u64 last)
-{
-	struct pb_req *req;
-	u64 found = 0;
-
-	lockdep_assert_held(&path->lock);
-	list_for_each_entry(req, &path->unacked, node) {
-		if (req->seq > last)
-			break;
-		if (req->seq >= first && req->seq > path->resume_seq &&
-		    !pb_path_is_fetch(req))
-			found++;
-	}
-	return found;
-}
-
-int pb_path_acked(struct pb_path *path, u64 first, u32 count)
-{
-	u64 last = first + count - 1;
-	struct pb_req *req, *next;
-	u64 resume, must = 0;
-	LIST_HEAD(done);
-
-	spin_lock_irq(&path->lock);
-	resume = path->resume_seq;
-	if (last > resume)
-		must = last - max(first - 1, resume);
-	if (outstanding(path, first, last) != must) {
-		spin_unlock_irq(&path->lock);
-		return -EALREADY;
-	}
-	list_for_each_entry_safe(req, next, &path->unacked, node) {
-		if (req->seq > last)
-			break;
-		if (req->seq < first)
-			continue;
-		trace_hop(path, req, trace_pb_ack_receive);
-		pb_path_net_done(path, req, BLK_STS_OK, &done);
-	}
-	spin_unlock_irq(&path->lock);
-	pb_path_complete(path, &done);
-	return 0;
-}
-
-/* While one that was numbered in an older stream is pending, nothing is told. */
-static u64 done_seq(struct pb_path *path)
-{
-	struct pb_req *req;
-
-	lockdep_assert_held(&path->lock);
-	if (path->nr_older)
-		return 0;
-	req = list_first_entry_or_null(&path->order, struct pb_req, order);
-	return (req ? req->seq : path->next_seq) - 1;
-}
-
-/* Acked, but not done here: its number means nothing in the stream to come. */
-static void take_number(struct pb_path *path, struct pb_req *req)
-{
-	lockdep_assert_held(&path->lock);
-	if (!req->seq)
-		return;
-	req->seq = 0;
-	path->nr_older++;
-}
-
-u64 pb_path_done_seq(struct pb_path *path)
-{
-	unsigned long flags;
-	u64 seq;
-
-	spin_lock_irqsave(&path->lock, flags);
-	seq = done_seq(path);
-	spin_unlock_irqrestore(&path->lock, flags);
-	return seq;
-}
-
-bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
-{
-	struct pb_req *req;
-	unsigned long flags;
-
-	spin_lock_irqsave(&path->lock, flags);
-	req = list_first_entry_or_null(&path->sendq, struct pb_req, send);
-	if (req) {
-		list_del_init(&req->send);
-		item->msg = (struct pb_msg) {
-			.type = req->type,
-			.flags = req->flags,
-			.seq = req->seq,
-			.sector = req->sector,
-			.count = req->count,
-		};
-		item->bio = NULL;
-		if (req->type == PB_WIRE_FLUSH)
-			item->msg.sector = done_seq(path);
-		if (req->type == PB_WIRE_CHECK)
-			item->msg.status = container_of(req, struct pb_copy_req,
-							req)->piece;
-		if (req->type == PB_WIRE_CHECK || req->type == PB_WIRE_WRITE) {
-			item->msg.data_len = req->iter.bi_size;
-			item->bio = req->bio;
-			item->iter = req->iter;
-		}
-		trace_hop(path, req, trace_pb_send);
-	}
-	spin_unlock_irqrestore(&path->lock, flags);
-	return req;
-}
-
-bool pb_path_has_next(struct pb_path *path)
-{
-	unsigned long flags;
-	bool has;
-
-	spin_lock_irqsave(&path->lock, flags);
-	has = !list_empty(&path->sendq);
-	spin_unlock_irqrestore(&path->lock, flags);
-	return has;
-}
-
-static u64 lowest_unacked(struct pb_path *path)
-{
-	struct pb_req *req;
-	u64 seq;
-
-	lockdep_assert_held(&path->lock);
-	req = list_first_entry_or_null(&path->unacked, struct pb_req, node);
-	seq = req ? req->seq : path->next_seq;
-	if (path->first_unacked && path->first_unacked < seq)
-		seq = path->first_unacked;
-	return seq;
-}
-
-u64 pb_path_first_unacked(struct pb_path *path)
-{
-	u64 seq;
-
-	spin_lock_irq(&path->lock);
-	seq = lowest_unacked(path);
-	spin_unlock_irq(&path->lock);
-	return seq;
-}
-
-int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
-{
-	struct pb_req *req;
-	u64 resent = 0;
-
-	spin_lock_irq(&path->lock);
-	if (resume >= path->next_seq) {
-		spin_unlock_irq(&path->lock);
-		return -EPROTO;
-	}
-	path->resume_seq = resume;
-	path->first_unacked = 0;
-	path->next_seq = resume + 1;
-	INIT_LIST_HEAD(&path->sendq);
-	pb_path_refetch(path, resume);
-	list_for_each_entry(req, &path->order, order)
-		if (!(req->legs & PB_LEG_NET) && req->seq > resume)
-			take_number(path, req);
-	list_for_each_entry(req, &path->unacked, node) {
-		if (req->seq <= resume)
-			continue;
-		req->seq = path->next_seq++;
-		list_add_tail(&req->send, &path->sendq);
-		resent++;
-	}
-	path->conn = pb_conn_get(conn);
-	path->up = true;
-	pb_path_retry(path, &path->held);
-	pb_log_kick(path->log);
-	spin_unlock_irq(&path->lock);
-	pb_stat_add(path->stats, PB_CNT_RESENT, resent);
-	return 0;
-}
-
-/*
- * Gives up on the downstream leg of every unacked request.  The local disk may
- * hold what the next member lacks, so the replica is not clean any more: after
- * an error (diverged) the two must not go on as equals in this view; after a
- * requeue (unsettled) the same data is written again, unless dm drops it.
- */
-void pb_path_give_up(struct pb_path *path, blk_status_t status,
-		     struct list_head *done)
-{
-	struct pb_req *req, *next;
+	struct pb_log_wait *wait;
 	bool changes = false;
-	u64 lowest;
+	struct pb_req *req;
+
+	lockdep_assert_held(&path->lock);
+	list_for_each_entry(wait, &path->log->waiting, node) {
+		req = container_of(wait, struct pb_req, log);
+		if (!req->status)
+			req->status = status;
+		/* What is beyond the volume's end is nobody's data. */
+		changes |= req->sector < path->sectors;
+		/* One that is being brought up to date may have got it. */
+		if (path->copying)
+			pb_peers_mark(path->peers, BIT(path->successor),
+				      req->sector, req->count);
+	}
+	pb_log_reject(path->log);
+	return changes;
+}
+
+static void fail_unacked(struct pb_path *path, blk_status_t status,
+			 struct list_head *done)
+{
+	u64 lowest = pb_path_lowest_unacked(path);
+	struct pb_req *req, *next;
 
 	lockdep_assert_held(&path->lock);
 	if (list_empty(&path->unacked))
 		return;
-	lowest = lowest_unacked(path);
-	/* Those whose local leg has not begun need not wait for a slot. */
-	pb_log_reject(path->log);
-	/* What is beyond the volume's end is nobody's data. */
-	list_for_each_entry(req, &path->unacked, node)
-		changes |= pb_path_is_change(req) && req->sector < path->sectors;
-	if (changes && status == BLK_STS_DM_REQUEUE)
-		path->unsettled = true;
-	else if (changes)
-		path->diverged = true;
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
 		pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
 		pb_path_net_done(path, req, status, done);
@@ -729,11 +499,37 @@ void pb_path_give_up(struct pb_path *path, blk_status_t status,
 	path->first_unacked = lowest;
 }
 
+/*
+ * Gives up on every write that is not done on both.  The local disk may hold
+ * what the next member lacks, or that one what has not begun here, so the
+ * replica is not clean any more: after an error (diverged) the two must not go
+ * on as equals in this view; after a requeue (unsettled) the same data is
+ * written again, unless dm drops it.
+ */
+void pb_path_give_up(struct pb_path *path, blk_status_t status,
+		     struct list_head *done)
+{
+	struct pb_req *req;
+	bool changes;
+
+	lockdep_assert_held(&path->lock);
+	if (!path->needs_ack)
+		return;
+	changes = pb_path_fail_waiting(path, status);
+	list_for_each_entry(req, &path->unacked, node)
+		changes |= pb_path_is_change(req) && req->sector < path->sectors;
+	if (changes && status == BLK_STS_DM_REQUEUE)
+		path->unsettled = true;
+	else if (changes)
+		path->diverged = true;
+	fail_unacked(path, status, done);
+}
+
 /* Chunks break off, and what no write has to wait for. */
 static void stop_copying(struct pb_path *path, struct list_head *done)
 {
 	struct pb_req *req, *next;
-	u64 lowest = lowest_unacked(path);
+	u64 lowest = pb_path_lowest_unacked(path);
 
 	lockdep_assert_held(&path->lock);
 	if (path->copying)
@@ -869,15 +665,17 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 	spin_lock_irq(&path->lock);
 	WARN_ON_ONCE(path->up);
 	incomplete = incomplete_maps(path);
+	pb_log_open(path->log);
 	if (serving) {
 		pb_log_accept(path->log);
 		pb_path_mark_doubtful(path, incomplete);
 	} else if (path->serving && !equal) {
+		pb_path_fail_waiting(path, BLK_STS_RESV_CONFLICT);
 		pb_log_depose(path->log);
 	}
 	list_for_each_entry(req, &path->order, order)
 		if (!(req->legs & PB_LEG_NET))
-			take_number(path, req);
+			pb_path_take_number(path, req);
 	path->serving = serving;
 	path->successor = PB_DISK_MAX_PEERS;
 	path->needs_ack = needs_ack;
@@ -913,6 +711,7 @@ void pb_path_abandon(struct pb_path *path)
 	path->serving = false;
 	path->needs_ack = false;
 	path->copying = false;
+	pb_log_close(path->log);
 	list_for_each_entry_safe(req, next, &path->unacked, node)
 		pb_path_net_done(path, req, BLK_STS_TRANSPORT, &done);
 	pb_path_settle_disk(path, &done);
@@ -925,7 +724,7 @@ void pb_path_abandon(struct pb_path *path)
 void pb_path_reject_waiting(struct pb_path *path)
 {
 	spin_lock_irq(&path->lock);
-	pb_log_reject(path->log);
+	pb_log_close(path->log);
 	spin_unlock_irq(&path->lock);
 }
 

@@ -213,6 +213,8 @@ enum pb_own_disk {
  * @wanted: chunks that wait for writes under way
  * @order: downstream leg or the other one pending, in order of @seq
  * @failed: local leg has failed and is pending
+ * @nr_sent: downstream leg pending and handed to the socket
+ * @bytes_sent: what those take of the next member's memory
  * @receiving: a fetch whose data are arriving: off @unacked
  * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
@@ -258,6 +260,8 @@ struct pb_path {
 	struct list_head	order;
 	struct list_head	wanted;
 	struct list_head	failed;
+	unsigned int		nr_sent;
+	u32			bytes_sent;
 	struct pb_req		*receiving;
 	unsigned int		nr_older;
 	unsigned int		nr_active;
@@ -511,10 +515,12 @@ int pb_path_differs(struct pb_path *path, u64 sector, u32 count);
 bool pb_path_copy_end(struct pb_path *path);
 
 /**
- * pb_path_done_seq() - up to which number is everything done on every leg?
+ * pb_path_done_before() - before which number is everything done on every leg?
  * @path: the path
+ *
+ * Return: that number, or 0 if that cannot be said in this stream.
  */
-u64 pb_path_done_seq(struct pb_path *path);
+u64 pb_path_done_before(struct pb_path *path);
 
 /**
  * pb_path_set_policy() - wait or fail while there is no connection
@@ -608,6 +614,14 @@ void pb_path_disk_undecided(struct pb_path *path);
  */
 void pb_path_no_copy(struct pb_path *path);
 
+static inline void pb_path_hop(struct pb_path *path, const struct pb_req *req,
+			       void (*hop)(u32 dev, u8 type, u64 seq,
+					   u64 sector, u32 count, int error))
+{
+	hop(path->dev, req->type, req->seq, req->sector, req->count,
+	    blk_status_to_errno(req->status));
+}
+
 /* Between the files of the path; all but the last two under the lock. */
 bool pb_path_is_change(const struct pb_req *req);
 enum pb_start pb_path_hold(struct pb_path *path, struct pb_req *req,
@@ -620,12 +634,15 @@ void pb_path_drop_local(struct pb_path *path, struct pb_req *req);
 void pb_path_settle_disk(struct pb_path *path, struct list_head *done);
 void pb_path_give_up(struct pb_path *path, blk_status_t status,
 		     struct list_head *done);
+bool pb_path_fail_waiting(struct pb_path *path, blk_status_t status);
 void pb_path_retry(struct pb_path *path, struct list_head *list);
 void pb_path_net_done(struct pb_path *path, struct pb_req *req,
 		      blk_status_t status, struct list_head *done);
 bool pb_path_leg_done(struct pb_path *path, struct pb_req *req, u8 leg,
 		      blk_status_t status);
 void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req);
+void pb_path_take_number(struct pb_path *path, struct pb_req *req);
+u64 pb_path_lowest_unacked(struct pb_path *path);
 bool pb_path_may_copy(struct pb_path *path, const struct pb_req *req);
 void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk);
 void pb_path_complete(struct pb_path *path, struct list_head *list);

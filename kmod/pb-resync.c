@@ -142,8 +142,10 @@ static int store_marks(struct pb_device *pb)
 	int ret;
 
 	ret = pb_peers_store(&pb->peers, BIT(pb->sync.slot), 0, 0);
-	if (ret)
+	if (ret) {
+		WRITE_ONCE(pb->meta_error, ret);
 		return ret;
+	}
 	pb_crash_point(PB_CRASH_MARKS_STORED);
 	peer->incarnation = pb->down.incarnation;
 	peer->flags |= PB_DISK_PEER_STARTED;
@@ -219,9 +221,10 @@ static void sync_work(struct work_struct *work)
 	if (pb->down.conn && !pb->gone && pb->role == PB_ROLE_PRIMARY)
 		ret = turn(pb);
 	memalloc_noio_restore(noio);
+	/* The next connection tries again. */
 	if (ret)
-		DMERR("%s: state transfer cannot go on (error %d)",
-		      pb->super.name, -ret);
+		pb_conn_fail(pb->down.conn, PB_BYE_RESTARTED, true,
+			     "the state transfer cannot go on: error %d", -ret);
 	pb_role_stop(pb);
 	mutex_unlock(&pb->ctl_mutex);
 }

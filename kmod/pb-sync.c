@@ -53,12 +53,35 @@ static void word_submit(struct pb_req *req)
 {
 }
 
+/* The word and the state it belongs to change together. */
+static bool begin_word(struct pb_sync *sync, u32 from, u32 to)
+{
+	bool begun;
+
+	spin_lock_bh(&sync->lock);
+	begun = sync->state == from && !test_and_set_bit(0, &sync->word_busy);
+	if (begun)
+		WRITE_ONCE(sync->state, to);
+	spin_unlock_bh(&sync->lock);
+	return begun;
+}
+
+static void end_word(struct pb_sync *sync)
+{
+	spin_lock_bh(&sync->lock);
+	clear_and_wake_up_bit(0, &sync->word_busy);
+	spin_unlock_bh(&sync->lock);
+}
+
 static void word_complete(struct pb_req *req, blk_status_t status)
 {
 	struct pb_sync *sync = container_of(req, struct pb_sync, word);
 	u8 type = req->type;
 
-	clear_and_wake_up_bit(0, &sync->word_busy);
+	end_word(sync);
+	/* Given up while a connection came up, which left that to us. */
+	if (status && type == PB_WIRE_SYNC_DONE && READ_ONCE(sync->path->up))
+		owners_turn(sync, PB_SYNC_DONE, PB_SYNC_ARM);
 	if (status)
 		return;
 	if (type == PB_WIRE_SYNC_BEGIN)
@@ -81,9 +104,8 @@ void pb_sync_say(struct pb_sync *sync, u8 type)
 	blk_status_t status = BLK_STS_OK;
 	u32 i = type - PB_WIRE_SYNC_BEGIN;
 
-	if (!change_state(sync, from[i], to[i]))
+	if (!begin_word(sync, from[i], to[i]))
 		return;
-	wait_on_bit_lock(&sync->word_busy, 0, TASK_UNINTERRUPTIBLE);
 	memset(&sync->word, 0, sizeof(sync->word));
 	sync->word.source = &word_source;
 	sync->word.type = type;
@@ -320,8 +342,10 @@ static bool fill_up(struct pb_sync *sync)
 
 	for (;;) {
 		chunk = pb_chunks_free(&sync->chunks, &busy, &delay);
+		/* One that is due sooner may know of another limit. */
 		if (delay)
-			kick_in(sync, delay);
+			queue_delayed_work(sync->chunks.wq,
+					   &sync->chunks.work, delay);
 		if (!chunk || !may_begin(sync))
 			return false;
 		spin_lock_irq(&sync->path->lock);
@@ -443,6 +467,15 @@ void pb_sync_init(struct pb_sync *sync)
 	sync->state = PB_SYNC_OFF;
 }
 
+/* If the last word is on its way the path says it again. */
+static void say_again(struct pb_sync *sync)
+{
+	spin_lock_bh(&sync->lock);
+	if (sync->state == PB_SYNC_DONE && !test_bit(0, &sync->word_busy))
+		WRITE_ONCE(sync->state, PB_SYNC_ARM);
+	spin_unlock_bh(&sync->lock);
+}
+
 void pb_sync_link_up(struct pb_sync *sync)
 {
 	if (!READ_ONCE(sync->path->needs_ack)) {
@@ -451,9 +484,7 @@ void pb_sync_link_up(struct pb_sync *sync)
 	}
 	/* All is copied, maybe in an earlier life: only the last word is due. */
 	owners_turn(sync, PB_SYNC_OFF, PB_SYNC_ARM);
-	/* If it is on its way the path says it again. */
-	if (!test_bit(0, &sync->word_busy))
-		owners_turn(sync, PB_SYNC_DONE, PB_SYNC_ARM);
+	say_again(sync);
 	/* The owner's turn may have been lost with the connection before. */
 	if (READ_ONCE(sync->state) == PB_SYNC_ARM)
 		sync->on_state(sync);

@@ -125,8 +125,11 @@ static bool keep(struct pb_verify *verify, struct pb_chunk *chunk,
 	if (chunk->status && !chunk->next)
 		verify->unreadable += chunk->count;
 	again = status && !chunk->status && verify->state == PB_VERIFY_RUN;
-	if (again)
+	/* Who stops it takes the bit: nothing is queued after that. */
+	if (again) {
 		__set_bit(chunk - verify->chunks.chunk, &verify->again);
+		mod_delayed_work(verify->chunks.wq, &verify->chunks.work, HZ);
+	}
 	spin_unlock_irqrestore(&verify->lock, flags);
 	return again;
 }
@@ -136,10 +139,8 @@ static void chunk_done(struct pb_chunks *chunks, struct pb_chunk *chunk,
 {
 	struct pb_verify *verify = of_chunks(chunks);
 
-	if (keep(verify, chunk, status)) {
-		pb_chunks_end_step(chunks, NULL, HZ);
+	if (keep(verify, chunk, status))
 		return;
-	}
 	if (chunk->unreadable)
 		verify->on_change(verify, PB_EVENT_DISK_ERROR);
 	pb_chunks_end_step(chunks, &chunk->busy, pb_chunk_pause(chunk));
@@ -184,9 +185,10 @@ static bool fill_up(struct pb_verify *verify)
 		if (READ_ONCE(verify->state) != PB_VERIFY_RUN ||
 		    verify->cursor >= verify->end)
 			return !busy;
+		/* One that is due sooner may know of another limit. */
 		if (delay)
-			mod_delayed_work(verify->chunks.wq,
-					 &verify->chunks.work, delay);
+			queue_delayed_work(verify->chunks.wq,
+					   &verify->chunks.work, delay);
 		if (!chunk)
 			return false;
 		count = min_t(u64, PB_CHUNK_SECTORS,

@@ -22,6 +22,13 @@
 /* Largest payload of a write or data: what one bio of 256 pages can carry. */
 #define PB_WIRE_MAX_DATA	(1U << 20)
 /*
+ * A member takes in this much from its predecessor without a pause: so many
+ * messages not yet acked, and payload of so many bytes of those.  Who sends
+ * keeps to it, and to half of the messages but for flushes.
+ */
+#define PB_WIRE_MAX_SENT	4096
+#define PB_WIRE_MAX_SENT_BYTES	(16U << 20)
+/*
  * Largest range of one write-zeroes message, in sectors (32 MiB): it must fit
  * into the smallest activity log twice.
  */

@@ -38,6 +38,7 @@ static const struct {
 	{ "local_errors",	PB_CNT_LOCAL_ERRORS },
 	{ "meta_writes",	PB_CNT_META_WRITES },
 	{ "log_waits",		PB_CNT_LOG_WAITS },
+	{ "rx_throttled",	PB_CNT_RX_THROTTLED },
 	{ "log_records",	PB_CNT_LOG_RECORDS },
 	{ "log_flushes",	PB_CNT_LOG_FLUSHES },
 	{ "sync_bytes",		PB_CNT_SYNC_BYTES },
