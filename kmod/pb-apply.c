@@ -626,22 +626,22 @@ static void drop_done(struct pb_apply *apply)
 }
 
 /* Stamps of this stream come after all that the log has seen. */
-static void begin_stamps(struct pb_apply *apply, u64 resume)
+static u64 newest_stamp(struct pb_path *path)
 {
-	struct pb_path *path = apply->path;
+	u64 stamp;
 
 	spin_lock_irq(&path->lock);
-	apply->base = path->log->stamp;
+	stamp = path->log->stamp;
 	pb_log_open(path->log);
 	spin_unlock_irq(&path->lock);
-	apply->resume = resume;
-	apply->peer_before = 0;
+	return stamp;
 }
 
 void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 		      u64 incarnation, u64 resume, u64 first_unacked)
 {
-	begin_stamps(apply, resume);
+	u64 base = newest_stamp(apply->path);
+
 	spin_lock_irq(&apply->lock);
 	WARN_ON_ONCE(apply->nr || apply->conn);
 	/*
@@ -651,6 +651,9 @@ void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 	if (READ_ONCE(conn->state) != PB_LINK_CLOSING)
 		apply->conn = conn;
 	apply->peer_incarnation = incarnation;
+	apply->base = base;
+	apply->resume = resume;
+	apply->peer_before = 0;
 	apply->recv_seq = resume;
 	apply->ack_first = first_unacked;
 	apply->ack_count = resume + 1 - first_unacked;

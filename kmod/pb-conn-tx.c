@@ -40,18 +40,13 @@ static bool next_item(struct pb_conn *conn, struct pb_tx_item *item)
 	}
 	if (!pb_conn_up(conn))
 		return false;
-	if (conn->cfg.ops->next(conn, item)) {
-		/* Whatever goes out says that we are here. */
-		clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want);
-		return true;
-	}
 	if (test_and_clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want)) {
 		item->msg.type = PB_WIRE_KEEPALIVE;
 		item->msg.sector = conn->cfg.ops->tell(conn);
 		pb_stat_inc(conn->cfg.stats, PB_CNT_KEEPALIVES_TX);
 		return true;
 	}
-	return false;
+	return conn->cfg.ops->next(conn, item);
 }
 
 static void pack_header(struct pb_conn *conn, struct pb_msg *msg,

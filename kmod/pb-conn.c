@@ -117,8 +117,10 @@ static void watch_work(struct work_struct *work)
 			     conn->cfg.timeout_ms);
 		return;
 	}
-	if (silent_for(READ_ONCE(conn->last_tx), keepalive / 2) &&
-	    pb_conn_up(conn)) {
+	/* What a successor is told it may need, whatever else it is sent. */
+	if (pb_conn_up(conn) &&
+	    (!conn->cfg.upstream ||
+	     silent_for(READ_ONCE(conn->last_tx), keepalive / 2))) {
 		set_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want);
 		pb_conn_kick(conn);
 	}

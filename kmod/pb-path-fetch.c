@@ -41,6 +41,7 @@ static struct pb_req *find_fetch(struct pb_path *path, const struct pb_msg *msg)
 int pb_path_data(struct pb_path *path, const struct pb_msg *msg,
 		 struct bio **bio)
 {
+	struct pb_conn *conn;
 	struct pb_req *req;
 	LIST_HEAD(done);
 	int ret = 0;
@@ -58,13 +59,16 @@ int pb_path_data(struct pb_path *path, const struct pb_msg *msg,
 		path->receiving = req;
 		*bio = req->bio;
 	}
+	conn = pb_path_conn_to_kick(path);
 	spin_unlock_irq(&path->lock);
 	pb_path_complete(path, &done);
+	pb_path_kick(conn);
 	return ret;
 }
 
 void pb_path_data_done(struct pb_path *path)
 {
+	struct pb_conn *conn;
 	struct pb_req *req;
 	LIST_HEAD(done);
 
@@ -75,10 +79,12 @@ void pb_path_data_done(struct pb_path *path)
 	if (path->disk == PB_OWN_DEAD)
 		req->legs &= ~PB_LEG_LOCAL;
 	pb_path_net_done(path, req, BLK_STS_OK, &done);
+	conn = pb_path_conn_to_kick(path);
 	spin_unlock_irq(&path->lock);
 	if (list_empty(&done))
 		req->source->submit(req);
 	pb_path_complete(path, &done);
+	pb_path_kick(conn);
 }
 
 /* The connection broke off in the middle of a payload: it is wanted again. */

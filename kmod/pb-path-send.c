@@ -177,13 +177,17 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 	return 0;
 }
 
-/* While one that was numbered in an older stream is pending, nothing is told. */
+/*
+ * Nothing is told while one that was numbered in an older stream is pending, nor
+ * to who is sent no writes: it may have yet to say what its log holds.
+ */
 static u64 done_before(struct pb_path *path)
 {
 	struct pb_req *req;
 
 	lockdep_assert_held(&path->lock);
-	if (path->nr_older)
+	if (!path->up || path->nr_older ||
+	    !(path->needs_ack || path->copying))
 		return 0;
 	req = list_first_entry_or_null(&path->order, struct pb_req, order);
 	return req ? req->seq : path->next_seq;

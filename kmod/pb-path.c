@@ -461,10 +461,28 @@ blk_status_t pb_path_write_zeroes(struct block_device *bdev,
 	return errno_to_blk_status(ret);
 }
 
-bool pb_path_fail_waiting(struct pb_path *path, blk_status_t status)
+/*
+ * The local disk may hold what the next member lacks, or that one what has not
+ * begun here, so the replica is not clean any more: after an error (diverged)
+ * the two must not go on as equals in this view; after a requeue (unsettled)
+ * the same data is written again, unless dm drops it.
+ */
+static void not_equal(struct pb_path *path, const struct pb_req *req,
+		      blk_status_t status)
+{
+	lockdep_assert_held(&path->lock);
+	/* What is beyond the volume's end is nobody's data. */
+	if (!pb_path_is_change(req) || req->sector >= path->sectors)
+		return;
+	if (status == BLK_STS_DM_REQUEUE)
+		path->unsettled = true;
+	else
+		path->diverged = true;
+}
+
+void pb_path_fail_waiting(struct pb_path *path, blk_status_t status)
 {
 	struct pb_log_wait *wait;
-	bool changes = false;
 	struct pb_req *req;
 
 	lockdep_assert_held(&path->lock);
@@ -472,15 +490,14 @@ bool pb_path_fail_waiting(struct pb_path *path, blk_status_t status)
 		req = container_of(wait, struct pb_req, log);
 		if (!req->status)
 			req->status = status;
-		/* What is beyond the volume's end is nobody's data. */
-		changes |= req->sector < path->sectors;
+		if (path->needs_ack)
+			not_equal(path, req, status);
 		/* One that is being brought up to date may have got it. */
 		if (path->copying)
 			pb_peers_mark(path->peers, BIT(path->successor),
 				      req->sector, req->count);
 	}
 	pb_log_reject(path->log);
-	return changes;
 }
 
 static void fail_unacked(struct pb_path *path, blk_status_t status,
@@ -499,29 +516,18 @@ static void fail_unacked(struct pb_path *path, blk_status_t status,
 	path->first_unacked = lowest;
 }
 
-/*
- * Gives up on every write that is not done on both.  The local disk may hold
- * what the next member lacks, or that one what has not begun here, so the
- * replica is not clean any more: after an error (diverged) the two must not go
- * on as equals in this view; after a requeue (unsettled) the same data is
- * written again, unless dm drops it.
- */
+/* Gives up on every write that is not done on both. */
 void pb_path_give_up(struct pb_path *path, blk_status_t status,
 		     struct list_head *done)
 {
 	struct pb_req *req;
-	bool changes;
 
 	lockdep_assert_held(&path->lock);
 	if (!path->needs_ack)
 		return;
-	changes = pb_path_fail_waiting(path, status);
+	pb_path_fail_waiting(path, status);
 	list_for_each_entry(req, &path->unacked, node)
-		changes |= pb_path_is_change(req) && req->sector < path->sectors;
-	if (changes && status == BLK_STS_DM_REQUEUE)
-		path->unsettled = true;
-	else if (changes)
-		path->diverged = true;
+		not_equal(path, req, status);
 	fail_unacked(path, status, done);
 }
 

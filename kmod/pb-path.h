@@ -634,7 +634,7 @@ void pb_path_drop_local(struct pb_path *path, struct pb_req *req);
 void pb_path_settle_disk(struct pb_path *path, struct list_head *done);
 void pb_path_give_up(struct pb_path *path, blk_status_t status,
 		     struct list_head *done);
-bool pb_path_fail_waiting(struct pb_path *path, blk_status_t status);
+void pb_path_fail_waiting(struct pb_path *path, blk_status_t status);
 void pb_path_retry(struct pb_path *path, struct list_head *list);
 void pb_path_net_done(struct pb_path *path, struct pb_req *req,
 		      blk_status_t status, struct list_head *done);

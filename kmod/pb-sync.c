@@ -19,14 +19,21 @@
 #define RETRY_MS	1000
 
 /* The one place where the state changes; see the drawing in pb-sync.h. */
+static bool change_locked(struct pb_sync *sync, u32 from, u32 to)
+{
+	lockdep_assert_held(&sync->lock);
+	if (sync->state != from)
+		return false;
+	WRITE_ONCE(sync->state, to);
+	return true;
+}
+
 static bool change_state(struct pb_sync *sync, u32 from, u32 to)
 {
 	bool changed;
 
 	spin_lock_bh(&sync->lock);
-	changed = sync->state == from;
-	if (changed)
-		WRITE_ONCE(sync->state, to);
+	changed = change_locked(sync, from, to);
 	spin_unlock_bh(&sync->lock);
 	return changed;
 }
@@ -53,43 +60,45 @@ static void word_submit(struct pb_req *req)
 {
 }
 
-/* The word and the state it belongs to change together. */
+/* A word and the state that it belongs to change together. */
 static bool begin_word(struct pb_sync *sync, u32 from, u32 to)
 {
 	bool begun;
 
 	spin_lock_bh(&sync->lock);
-	begun = sync->state == from && !test_and_set_bit(0, &sync->word_busy);
+	begun = !test_bit(0, &sync->word_busy) && change_locked(sync, from, to);
 	if (begun)
-		WRITE_ONCE(sync->state, to);
+		set_bit(0, &sync->word_busy);
 	spin_unlock_bh(&sync->lock);
 	return begun;
 }
 
-static void end_word(struct pb_sync *sync)
+/* Is it the owner's turn? */
+static bool word_ends(struct pb_sync *sync, u8 type, blk_status_t status)
 {
-	spin_lock_bh(&sync->lock);
-	clear_and_wake_up_bit(0, &sync->word_busy);
-	spin_unlock_bh(&sync->lock);
+	lockdep_assert_held(&sync->lock);
+	/* Given up while a connection came up, which left that to us. */
+	if (status)
+		return type == PB_WIRE_SYNC_DONE && READ_ONCE(sync->path->up) &&
+		       change_locked(sync, PB_SYNC_DONE, PB_SYNC_ARM);
+	if (type == PB_WIRE_SYNC_BEGIN)
+		return change_locked(sync, PB_SYNC_BEGIN, PB_SYNC_MARKED);
+	if (type == PB_WIRE_SYNC_DONE)
+		return change_locked(sync, PB_SYNC_DONE, PB_SYNC_SYNCED);
+	return true;
 }
 
+/* Under the lock to the end: pb_sync_stop() takes it after the bit. */
 static void word_complete(struct pb_req *req, blk_status_t status)
 {
 	struct pb_sync *sync = container_of(req, struct pb_sync, word);
 	u8 type = req->type;
 
-	end_word(sync);
-	/* Given up while a connection came up, which left that to us. */
-	if (status && type == PB_WIRE_SYNC_DONE && READ_ONCE(sync->path->up))
-		owners_turn(sync, PB_SYNC_DONE, PB_SYNC_ARM);
-	if (status)
-		return;
-	if (type == PB_WIRE_SYNC_BEGIN)
-		owners_turn(sync, PB_SYNC_BEGIN, PB_SYNC_MARKED);
-	else if (type == PB_WIRE_SYNC_GO)
+	spin_lock_bh(&sync->lock);
+	clear_and_wake_up_bit(0, &sync->word_busy);
+	if (word_ends(sync, type, status))
 		sync->on_state(sync);
-	else
-		owners_turn(sync, PB_SYNC_DONE, PB_SYNC_SYNCED);
+	spin_unlock_bh(&sync->lock);
 }
 
 static const struct pb_source word_source = {
@@ -471,8 +480,8 @@ void pb_sync_init(struct pb_sync *sync)
 static void say_again(struct pb_sync *sync)
 {
 	spin_lock_bh(&sync->lock);
-	if (sync->state == PB_SYNC_DONE && !test_bit(0, &sync->word_busy))
-		WRITE_ONCE(sync->state, PB_SYNC_ARM);
+	if (!test_bit(0, &sync->word_busy))
+		change_locked(sync, PB_SYNC_DONE, PB_SYNC_ARM);
 	spin_unlock_bh(&sync->lock);
 }
 
@@ -523,6 +532,9 @@ void pb_sync_stop(struct pb_sync *sync)
 	spin_unlock_bh(&sync->lock);
 	cancel_delayed_work_sync(&sync->chunks.work);
 	wait_on_bit(&sync->word_busy, 0, TASK_UNINTERRUPTIBLE);
+	/* Whoever cleared it is out of the lock then. */
+	spin_lock_bh(&sync->lock);
+	spin_unlock_bh(&sync->lock);
 	wait_on_bit(&sync->flush.busy, 0, TASK_UNINTERRUPTIBLE);
 	pb_chunks_wait(&sync->chunks);
 	kvfree(sync->unreadable);

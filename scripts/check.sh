@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Style and static checks, as TAP: checkpatch over all C, sparse and W=1 with
-# -Werror over the module for each kernel series named.
+# -Werror over the module for each kernel series named; and whether every fault
+# that the lists of mutations know can still be put in.
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,7 +34,7 @@ if [ -z "$checkpatch" ] && [ -e /usr/src/linux-source-6.12.tar.xz ]; then
 fi
 
 echo "TAP version 13"
-echo "1..$(($# * 3 + 1))"
+echo "1..$(($# * 3 + 2))"
 
 if [ -z "$checkpatch" ]; then
 	n=1
@@ -46,6 +47,22 @@ else
 			--ignore PREFER_DEFINED_ATTRIBUTE_MACRO,EMBEDDED_FUNCTION_NAME) >"$tmp/log" 2>&1
 	result $? "checkpatch: no error, no warning"
 fi
+
+without_effect() { # LIST DIRECTORY: its lines that change no file
+	grep -v '^#' "$1" | while IFS= read -r line; do
+		file=$2/${line%%|*}
+		rest=${line#*|}
+		rest=${rest%|*}
+		! sed "${rest%|*}" "$file" | cmp -s - "$file" || echo "$line"
+	done
+}
+
+{
+	without_effect "$top/selftests/vm/mutations.txt" "$top/kmod"
+	without_effect "$top/selftests/multi/mutations.txt" "$top"
+} >"$tmp/log" 2>&1
+test ! -s "$tmp/log"
+result $? "mutations: each of them changes something"
 
 for series; do
 	kver=$("$top/scripts/kernels.sh" headers "$series") || exit 1
