@@ -166,19 +166,20 @@ static bool next_run(struct pb_apply *apply, struct pb_tx_item *item)
 	} else {
 		count = take_run(apply, &first);
 	}
+	if (!count)
+		return false;
 	item->msg = (struct pb_msg) {
 		.type = PB_WIRE_ACK,
 		.seq = first,
 		.count = count,
 	};
-	return count;
+	return true;
 }
 
 bool pb_apply_next_ack(struct pb_apply *apply, struct pb_tx_item *item)
 {
 	bool has;
 
-	item->bio = NULL;
 	spin_lock_irq(&apply->lock);
 	has = next_capacity(apply, item) || next_mark(apply, item) ||
 	      next_answer(apply, item) || tell_difference(apply, item) ||

@@ -9,8 +9,9 @@
  * Memory is bounded: beyond PB_WIRE_MAX_SENT_BYTES or PB_WIRE_MAX_SENT messages
  * (those not yet acked count) the receiver pauses, and TCP slows the predecessor
  * down.  One request is always allowed, and the pools hold enough for it, so the
- * pause ends.  Nobody waits for the pages of a read, which the predecessor has to take
- * first: one read is always allowed, and more as long as there is memory.
+ * pause ends.  Nobody waits for the pages of a read, which the predecessor has
+ * to take first: one read is always allowed, and more as long as there is
+ * memory.
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
@@ -625,8 +626,8 @@ static void drop_done(struct pb_apply *apply)
 	apply->ack_count = 0;
 }
 
-/* Stamps of this stream come after all that the log has seen. */
-static u64 newest_stamp(struct pb_path *path)
+/* Stamps of the stream to come are after all that the log has seen. */
+static u64 open_log(struct pb_path *path)
 {
 	u64 stamp;
 
@@ -640,7 +641,7 @@ static u64 newest_stamp(struct pb_path *path)
 void pb_apply_link_up(struct pb_apply *apply, struct pb_conn *conn,
 		      u64 incarnation, u64 resume, u64 first_unacked)
 {
-	u64 base = newest_stamp(apply->path);
+	u64 base = open_log(apply->path);
 
 	spin_lock_irq(&apply->lock);
 	WARN_ON_ONCE(apply->nr || apply->conn);

@@ -16,6 +16,7 @@
 #include "pb-chunk.h"
 #include "pb-crash.h"
 #include "pb-digest.h"
+#include "pb-own.h"
 
 #define CHUNK_PAGES	(PB_WIRE_MAX_DATA / PAGE_SIZE)
 #define DIGEST_BYTES	(PB_WIRE_MAX_PIECES * PB_WIRE_DIGEST)
@@ -244,7 +245,7 @@ static const struct pb_source chunk_source = {
 static void start(struct pb_chunk *chunk, u64 sector, u32 count)
 {
 	struct pb_req *req = &chunk->copy.req;
-	blk_status_t status = BLK_STS_OK;
+	blk_status_t status;
 
 	memset(req, 0, sizeof(*req));
 	req->source = &chunk_source;
@@ -255,16 +256,9 @@ static void start(struct pb_chunk *chunk, u64 sector, u32 count)
 	req->count = count;
 	chunk->started = jiffies;
 	chunk->status = BLK_STS_OK;
-	switch (pb_path_start(chunk->set->path, req, &status)) {
-	case PB_STARTED:
-		chunk_submit(req);
-		break;
-	case PB_REFUSED:
+	status = pb_own_start(chunk->set->path, req);
+	if (status)
 		chunk_complete(req, status);
-		break;
-	default:
-		break;
-	}
 }
 
 /* Read again: since the comparison it may have been written. */
@@ -332,8 +326,7 @@ void pb_chunks_end_step(struct pb_chunks *chunks, unsigned long *busy,
 	unsigned long flags;
 
 	spin_lock_irqsave(&chunks->path->lock, flags);
-	if (busy)
-		clear_and_wake_up_bit(0, busy);
+	clear_and_wake_up_bit(0, busy);
 	mod_delayed_work(chunks->wq, &chunks->work, delay);
 	spin_unlock_irqrestore(&chunks->path->lock, flags);
 }

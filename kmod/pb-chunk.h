@@ -197,7 +197,7 @@ bool pb_chunks_busy(const struct pb_chunks *chunks);
 /**
  * pb_chunks_end_step() - a step is over: @chunks->work is to go on
  * @chunks: the set
- * @busy: bit 0 is cleared; or NULL
+ * @busy: bit 0 is cleared
  * @delay: jiffies
  *
  * Context: any.

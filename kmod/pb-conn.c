@@ -7,7 +7,8 @@
  * the wake-up only queues a work.
  *
  * Time-outs, all in watch_work:
- *   keepalive_ms  after the last byte sent: say something
+ *   keepalive_ms  after the last byte sent: say something; to a successor also
+ *                 while it is sent other things
  *   timeout_ms    after the last byte received: the peer is unreachable.  Does
  *                 not run while we ourselves do not read.
  */

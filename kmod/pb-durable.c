@@ -259,18 +259,20 @@ int pb_durable_init(struct pb_device *pb, char **error)
 	return ret ? fail(error, ret, "out of memory") : 0;
 }
 
-void pb_durable_stop(struct pb_device *pb)
+static void end_flush(struct pb_device *pb)
 {
 	cancel_work_sync(&pb->flush_work);
 	wait_on_bit(&pb->flush.busy, 0, TASK_UNINTERRUPTIBLE);
 	/* Whoever cleared the bit is out of the lock then. */
 	spin_lock_irq(&pb->path.lock);
 	spin_unlock_irq(&pb->path.lock);
-	cancel_work_sync(&pb->flush_work);
-	/* It may have begun one more; nobody asks for another. */
-	wait_on_bit(&pb->flush.busy, 0, TASK_UNINTERRUPTIBLE);
-	spin_lock_irq(&pb->path.lock);
-	spin_unlock_irq(&pb->path.lock);
+}
+
+void pb_durable_stop(struct pb_device *pb)
+{
+	end_flush(pb);
+	/* Its end may have begun one more; nobody asks for another. */
+	end_flush(pb);
 	flush_work(&pb->log.work);
 }
 

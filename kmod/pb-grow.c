@@ -213,8 +213,6 @@ static const struct pb_source word_source = {
 
 void pb_grow_say(struct pb_grow *grow, u64 sectors)
 {
-	blk_status_t status = BLK_STS_OK;
-
 	if (test_and_set_bit_lock(0, &grow->word_busy))
 		return;
 	memset(&grow->word, 0, sizeof(grow->word));
@@ -222,7 +220,7 @@ void pb_grow_say(struct pb_grow *grow, u64 sectors)
 	grow->word.type = PB_WIRE_SIZE;
 	grow->word.sector = sectors;
 	/* Refused: there is no connection.  The next one asks again. */
-	if (pb_path_start(grow->path, &grow->word, &status) == PB_REFUSED)
+	if (pb_own_start(grow->path, &grow->word))
 		clear_and_wake_up_bit(0, &grow->word_busy);
 }
 

@@ -7,16 +7,11 @@
 blk_status_t pb_own_start(struct pb_path *path, struct pb_req *req)
 {
 	blk_status_t status = BLK_STS_OK;
+	enum pb_start res = pb_path_start(path, req, &status);
 
-	switch (pb_path_start(path, req, &status)) {
-	case PB_STARTED:
+	if (res == PB_STARTED)
 		req->source->submit(req);
-		return BLK_STS_OK;
-	case PB_REFUSED:
-		return status;
-	default:
-		return BLK_STS_OK;
-	}
+	return res == PB_REFUSED ? status : BLK_STS_OK;
 }
 
 void pb_own_end(struct pb_path *path, struct pb_req *req, blk_status_t status)

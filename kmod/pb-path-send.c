@@ -231,7 +231,6 @@ bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
 			.sector = req->sector,
 			.count = req->count,
 		};
-		item->bio = NULL;
 		if (req->type == PB_WIRE_FLUSH)
 			item->msg.sector = done_before(path);
 		if (req->type == PB_WIRE_CHECK)

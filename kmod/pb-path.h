@@ -645,7 +645,6 @@ void pb_path_take_number(struct pb_path *path, struct pb_req *req);
 u64 pb_path_lowest_unacked(struct pb_path *path);
 bool pb_path_may_copy(struct pb_path *path, const struct pb_req *req);
 void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk);
-void pb_path_complete(struct pb_path *path, struct list_head *list);
 struct pb_conn *pb_path_conn_to_kick(struct pb_path *path);
 void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
 void pb_path_mark_doubtful(struct pb_path *path, unsigned long slots);

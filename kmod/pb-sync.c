@@ -110,15 +110,16 @@ void pb_sync_say(struct pb_sync *sync, u8 type)
 {
 	static const u32 from[] = { PB_SYNC_DECIDE, PB_SYNC_MARKED, PB_SYNC_ARM };
 	static const u32 to[] = { PB_SYNC_BEGIN, PB_SYNC_GO, PB_SYNC_DONE };
-	blk_status_t status = BLK_STS_OK;
 	u32 i = type - PB_WIRE_SYNC_BEGIN;
+	blk_status_t status;
 
 	if (!begin_word(sync, from[i], to[i]))
 		return;
 	memset(&sync->word, 0, sizeof(sync->word));
 	sync->word.source = &word_source;
 	sync->word.type = type;
-	if (pb_path_start(sync->path, &sync->word, &status) == PB_REFUSED)
+	status = pb_own_start(sync->path, &sync->word);
+	if (status)
 		word_complete(&sync->word, status);
 }
 

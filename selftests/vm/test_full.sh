@@ -83,7 +83,7 @@ is "$(pbt status B rx_throttled)" 0 "the backup never had to pause"
 same
 
 # What waits for a slot does not keep a device from going, nor the one that it came from.
-check "the other end hangs" sh -c "dmsetup suspend --nolockfs --noflush softdA"
+check "A's disk stands still" sh -c "dmsetup suspend --nolockfs --noflush softdA"
 begin_all 40 169 4096
 check "some wait" wait_for sh -c 'test $(pbt status A log_waits) -gt 64'
 check "B goes" within 30 dmsetup remove B
