@@ -78,6 +78,8 @@ PB_CRASH_POINT(MAP_COMMITTED, "pb", "view", 3,
 	       "a view is durable and dirty maps are in place; no role has changed")
 PB_CRASH_POINT(VIEW_ENTERED, "pb", "view", 3,
 	       "a view is entered, and nobody was told")
+PB_CRASH_POINT(MET, "pb", "view", 1,
+	       "it is durable that the two are in the view; no link is up")
 
 /* A state transfer, at its source */
 PB_CRASH_POINT(SYNC_DECIDED, "p", "join", 1,

@@ -45,7 +45,8 @@ static int fail(char **error, int err, char *text)
 }
 
 /*
- *                       [ UNCONFIRMED ]
+ *                       [ UNCONFIRMED ] <-> itself: a view in which it cannot
+ *                              |            serve, since it crashed
  *                              | a view is set or confirmed
  *            +-----------------+-----------------+
  *            v                 v                 v
@@ -62,6 +63,9 @@ void pb_device_set_role(struct pb_device *pb, u32 role)
 
 	lockdep_assert_held(&pb->ctl_mutex);
 	switch (role) {
+	case PB_ROLE_UNCONFIRMED:
+		legal = pb->role == PB_ROLE_UNCONFIRMED;
+		break;
 	case PB_ROLE_IDLE:
 	case PB_ROLE_BACKUP:
 	case PB_ROLE_PRIMARY:

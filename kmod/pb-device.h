@@ -40,6 +40,9 @@ struct pb_device;
  *	pb-link.c fills in when it is sent
  * @index: its place in the view, PB_NO_MEMBER if there is none; changes only
  *	without a connection
+ * @meets: a connection waits until the superblock says that the two have met;
+ *	any context
+ * @met: it says so, or need not; set under the device's ctl_mutex
  * @member: its entry in the view
  * @limits: of its data device, once it said hello in this view, else
  *	physical_block is 0; guarded by the device's ti_mutex
@@ -57,6 +60,8 @@ struct pb_side {
 	struct pb_conn		*conn;
 	struct pb_hello		hello;
 	u8			index;
+	bool			meets;
+	bool			met;
 	struct pb_member	member;
 	struct pb_limits	limits;
 	u64			size;
@@ -137,6 +142,7 @@ struct pb_faults {
  * @resize_said: an event has told how the latest resize ended
  * @up: the predecessor
  * @down: the successor
+ * @met_wait: woken when a side has met, and when a connection closes
  * @limits_changed: a neighbour has said what its disk can do
  * @link_work: what connections cannot do in their own works
  * @wq: works of the connections, which never wait for the two below
@@ -196,6 +202,7 @@ struct pb_device {
 	bool			resize_said;
 	struct pb_side		up;
 	struct pb_side		down;
+	wait_queue_head_t	met_wait;
 	bool			limits_changed;
 	struct work_struct	link_work;
 	struct workqueue_struct	*wq;
@@ -367,6 +374,16 @@ void pb_link_stack_limits(struct pb_device *pb, struct queue_limits *limits);
  * @pb: the device
  */
 void pb_link_init(struct pb_device *pb);
+
+/**
+ * pb_link_meet() - the connection to the successor shall not wait for ctl_mutex
+ * @pb: the device, ctl_mutex held: for whoever keeps that and waits for acks
+ *
+ * Stores that the two have met, if they have not.
+ *
+ * Context: process, waits for I/O.  If it fails the role is PB_ROLE_FAILED.
+ */
+void pb_link_meet(struct pb_device *pb);
 
 /**
  * pb_link_set_view() - both neighbours change with the view
@@ -622,6 +639,12 @@ int pb_resize_capacity(struct pb_device *pb, u64 sectors);
 int pb_resize_obey(struct pb_device *pb, u64 sectors);
 
 /* pb-role.c: views */
+
+/**
+ * pb_role_name() - a role in one word
+ * @role: enum pb_role
+ */
+const char *pb_role_name(u32 role);
 
 /**
  * pb_role_set_view() - move into a view, or confirm it

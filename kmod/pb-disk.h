@@ -71,6 +71,7 @@ struct pb_disk_member {
  *	view, but for what the map says
  * @epoch: of the map's blocks; those of another epoch are void, that is clean
  * @incarnation: the peer's latest seen, 0 if never
+ * @met_view: @met_view of the superblock when the peer was left out
  * @flags: PB_DISK_PEER_*
  * @reserved: zero
  */
@@ -79,8 +80,9 @@ struct pb_disk_peer {
 	__le64	base_view;
 	__le64	epoch;
 	__le64	incarnation;
+	__le64	met_view;
 	__le32	flags;
-	__le32	reserved[5];
+	__le32	reserved[3];
 };
 
 /**
@@ -119,6 +121,10 @@ struct pb_disk_peer {
  * @peers: replicas that a dirty map is kept for
  * @capacity_sectors: size that this replica has room for: the log may name
  *	extents up to there, and the maps have blocks; not less than the volume's
+ * @met_view: last view in which a connection between this replica and a
+ *	neighbour came up while both were synced, or one was brought up to
+ *	date by the other, 0 if never: since its end nothing that both
+ *	were needed for can have been acknowledged
  * @reserved: zero
  */
 struct pb_disk_super {
@@ -153,7 +159,8 @@ struct pb_disk_super {
 	__le64			waits_view;
 	struct pb_disk_peer	peers[PB_DISK_MAX_PEERS];
 	__le64			capacity_sectors;
-	__u8			reserved[2904];
+	__le64			met_view;
+	__u8			reserved[2896];
 };
 
 #define PB_DISK_RECORD_MAGIC	0x3130474f4c425044ULL	/* "DPBLOG01" */

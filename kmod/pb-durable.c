@@ -345,6 +345,7 @@ static int take_slot(struct pb_super *super, const struct pb_view *view,
 	peer->incarnation = seen;
 	memcpy(peer->replica, replica, PB_UUID_LEN);
 	peer->base_view = base_view;
+	peer->met_view = min(super->met_view, base_view);
 	peer->epoch = super->next_epoch++;
 	return slot;
 }

@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 
 #include "compat.h"
+#include "pb-crash.h"
 #include "pb-device.h"
 
 #define DM_MSG_PREFIX "pb"
@@ -132,6 +133,49 @@ static bool conn_closing(struct pb_conn *conn)
 	return READ_ONCE(conn->state) == PB_LINK_CLOSING;
 }
 
+/*
+ * The neighbour is in this view.  That is durable before either relies on the
+ * other: one that comes back with the data of an older view, of which this is
+ * not known, just never entered this one; see map_is_proof().
+ */
+static bool meet(struct pb_side *side, struct pb_conn *conn)
+{
+	struct pb_device *pb = side->pb;
+
+	if (!READ_ONCE(side->met)) {
+		WRITE_ONCE(side->meets, true);
+		queue_work(pb->ctl_wq, &pb->link_work);
+		wait_event(pb->met_wait,
+			   READ_ONCE(side->met) || conn_closing(conn));
+	}
+	return !conn_closing(conn);
+}
+
+static bool both_synced(const struct pb_side *side)
+{
+	const struct pb_device *pb = side->pb;
+
+	return (side->member.flags & PB_MEMBER_SYNCED) &&
+	       (pb->super.view.members[pb->index].flags & PB_MEMBER_SYNCED);
+}
+
+/* One that fails stops the replica, which closes the connection. */
+static void store_met(struct pb_side *side)
+{
+	struct pb_device *pb = side->pb;
+	struct pb_super super = pb->super;
+
+	lockdep_assert_held(&pb->ctl_mutex);
+	if (!side->conn || side->met)
+		return;
+	super.met_view = super.view.number;
+	if (pb_device_store(pb, &super))
+		return;
+	pb_crash_point(PB_CRASH_MET);
+	WRITE_ONCE(side->met, true);
+	wake_up_all(&pb->met_wait);
+}
+
 /* The predecessor's hello fits: our stream goes on from @resume. */
 static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 				   const struct pb_hello *peer)
@@ -149,6 +193,8 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_DISCONNECT;
 	if (READ_ONCE(pb->disk_failed))
 		return PB_BYE_DISK_FAILED;
+	if (!meet(side, conn))
+		return PB_BYE_DISCONNECT;
 	complete_hello(side);
 	if (pb_hello_resume(peer, &side->hello, &resume))
 		return PB_BYE_RESTARTED;
@@ -204,6 +250,8 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_RESTARTED;
 	if (lacks_a_part(side, peer))
 		return PB_BYE_SIZE;
+	if (!meet(side, conn))
+		return PB_BYE_DISCONNECT;
 	side->data = peer->data;
 	side->incarnation = peer->incarnation;
 	conn->expect.resume_seq = resume;
@@ -338,6 +386,7 @@ static void op_down(struct pb_conn *conn)
 
 	wake_up_all(&pb->apply.drained);
 	wake_up_all(&pb->path.idle_wait);
+	wake_up_all(&pb->met_wait);
 	queue_work(pb->ctl_wq, &pb->link_work);
 }
 
@@ -404,8 +453,9 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 }
 
 /*
- * What connections cannot do in their own works: closes what has begun to
- * close and what the disk's failure must end, and passes on the peers' limits.
+ * What connections cannot do in their own works: stores that the two have met,
+ * closes what has begun to close and what the disk's failure must end, and
+ * passes on the peers' limits.
  */
 static void link_work(struct work_struct *work)
 {
@@ -414,6 +464,10 @@ static void link_work(struct work_struct *work)
 	mutex_lock(&pb->ctl_mutex);
 	if (xchg(&pb->limits_changed, false))
 		update_limits(pb);
+	if (READ_ONCE(pb->up.meets))
+		store_met(&pb->up);
+	if (READ_ONCE(pb->down.meets))
+		store_met(&pb->down);
 	pb_role_stop(pb);
 	if (pb->up.conn && READ_ONCE(pb->disk_failed))
 		close_side(&pb->up, PB_BYE_DISK_FAILED);
@@ -424,6 +478,11 @@ static void link_work(struct work_struct *work)
 	mutex_unlock(&pb->ctl_mutex);
 }
 
+void pb_link_meet(struct pb_device *pb)
+{
+	store_met(&pb->down);
+}
+
 void pb_link_init(struct pb_device *pb)
 {
 	pb->up.pb = pb;
@@ -431,6 +490,7 @@ void pb_link_init(struct pb_device *pb)
 	pb->up.index = PB_NO_MEMBER;
 	pb->down.pb = pb;
 	pb->down.index = PB_NO_MEMBER;
+	init_waitqueue_head(&pb->met_wait);
 	INIT_WORK(&pb->link_work, link_work);
 }
 
@@ -612,6 +672,9 @@ int pb_link_connect(struct pb_device *pb, const struct pb_ioc_connect *arg,
 	if (side->conn)
 		close_side(side, PB_BYE_REPLACED);
 	prepare_hello(side, timeout);
+	side->meets = false;
+	side->met = !both_synced(side) ||
+		    pb->super.met_view == pb->super.view.number;
 	side->conn = conn;
 	side->reason[0] = '\0';
 	pb_conn_start(conn);

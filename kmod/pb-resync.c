@@ -53,8 +53,10 @@ static bool map_is_proof(struct pb_device *pb, int slot)
 		return (peer->flags & PB_DISK_PEER_STARTED) &&
 		       !memcmp(data->sync_source, pb->super.replica,
 			       PB_UUID_LEN);
-	return data->state == PB_REPLICA_STALE && peer->base_view &&
-	       peer->base_view == data->data_view;
+	/* It need not have entered a view in which we never met it. */
+	return data->state == PB_REPLICA_STALE && data->data_view &&
+	       data->data_view >= peer->met_view &&
+	       data->data_view <= peer->base_view;
 }
 
 /* Stores a superblock whose peers have changed. */
@@ -174,6 +176,7 @@ static int arm(struct pb_device *pb)
 
 	pb->sync.slot = max(0, pb_durable_slot(&super, successor(pb)));
 	super.waits_view = super.view.number;
+	super.met_view = super.view.number;
 	pb_crash_point(PB_CRASH_SYNC_ARMING);
 	if (pb->super.waits_view != super.waits_view)
 		ret = pb_device_store(pb, &super);
@@ -414,6 +417,7 @@ static int become_synced(struct pb_device *pb)
 	pb_crash_point(PB_CRASH_SYNCED_FLUSHED);
 	super.replica_state = PB_REPLICA_SYNCED;
 	super.data_view = super.view.number;
+	super.met_view = super.view.number;
 	memset(super.sync_source, 0, PB_UUID_LEN);
 	super.sync_view = 0;
 	ret = pb_device_store(pb, &super);

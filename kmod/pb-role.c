@@ -25,6 +25,19 @@
 /* How long step 2 waits for acks before the view is refused. */
 #define DRAIN_MS	5000
 
+const char *pb_role_name(u32 role)
+{
+	static const char *const names[] = {
+		[PB_ROLE_UNCONFIRMED]	= "unconfirmed",
+		[PB_ROLE_IDLE]		= "idle",
+		[PB_ROLE_BACKUP]	= "backup",
+		[PB_ROLE_PRIMARY]	= "primary",
+		[PB_ROLE_FAILED]	= "failed",
+	};
+
+	return names[role];
+}
+
 static void describe_self(struct pb_device *pb, struct pb_self *self)
 {
 	memset(self, 0, sizeof(*self));
@@ -51,6 +64,25 @@ static bool no_more_acks(struct pb_device *pb)
 	       (!conn || READ_ONCE(conn->state) == PB_LINK_CLOSING);
 }
 
+/* Nothing may be served, whatever is on the disk. */
+static void settle_failed(struct pb_device *pb)
+{
+	pb->stopped = true;
+	pb_resize_end(pb);
+	pb_link_disconnect(pb, NULL, PB_BYE_DISK_FAILED);
+	pb_path_settle(&pb->path, false, false, false);
+	pb_sync_stop(&pb->sync);
+	pb_check_end(pb);
+	pb_device_table_event(pb);
+}
+
+static int stop(struct pb_device *pb, char *reason)
+{
+	settle_failed(pb);
+	return pb_refuse(reason, -EIO,
+			 "cannot write the superblock; the replica has stopped");
+}
+
 /* A primary that becomes a synced backup must have nothing unacked. */
 static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 		 char *reason)
@@ -60,6 +92,9 @@ static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 	if (pb->role != PB_ROLE_PRIMARY || verdict->role == PB_ROLE_PRIMARY ||
 	    verdict->state != PB_REPLICA_SYNCED)
 		return 0;
+	pb_link_meet(pb);
+	if (pb->role == PB_ROLE_FAILED)
+		return stop(pb, reason);
 	left = wait_event_killable_timeout(pb->path.idle_wait,
 					   pb_path_idle(&pb->path) ||
 					   READ_ONCE(pb->path.disk) ||
@@ -120,25 +155,6 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 	}
 }
 
-/* Nothing may be served, whatever is on the disk. */
-static void settle_failed(struct pb_device *pb)
-{
-	pb->stopped = true;
-	pb_resize_end(pb);
-	pb_link_disconnect(pb, NULL, PB_BYE_DISK_FAILED);
-	pb_path_settle(&pb->path, false, false, false);
-	pb_sync_stop(&pb->sync);
-	pb_check_end(pb);
-	pb_device_table_event(pb);
-}
-
-static int stop(struct pb_device *pb, char *reason)
-{
-	settle_failed(pb);
-	return pb_refuse(reason, -EIO,
-			 "cannot write the superblock; the replica has stopped");
-}
-
 void pb_role_stop(struct pb_device *pb)
 {
 	int error = READ_ONCE(pb->meta_error);
@@ -166,7 +182,7 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	bool serving = verdict->role == PB_ROLE_PRIMARY;
 
 	pb->index = verdict->index;
-	if (!verdict->confirm)
+	if (!verdict->confirm && verdict->role != PB_ROLE_UNCONFIRMED)
 		pb->crashed = false;
 	pb_apply_reset(&pb->apply);
 	pb_device_set_role(pb, verdict->role);
@@ -184,13 +200,11 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	pb_check_end(pb);
 	pb_durable_kick(pb);
 	DMINFO("%s: view %llu: %s%s%s", pb->super.name, view->number,
-	       serving ? "primary" :
-	       verdict->role == PB_ROLE_BACKUP ? "backup" : "idle",
+	       pb_role_name(verdict->role),
 	       verdict->state == PB_REPLICA_SYNCED ? ", synced" : "",
 	       verdict->forced ? ", FORCED: data may be lost" : "");
 	pb_event_emit(&pb->source, PB_EVENT_VIEW, view->number, NULL, 0,
-		      "%s", serving ? "primary" :
-		      verdict->role == PB_ROLE_BACKUP ? "backup" : "idle");
+		      "%s", pb_role_name(verdict->role));
 	pb_device_table_event(pb);
 }
 

@@ -102,6 +102,7 @@ static void pb_past_to_disk(const struct pb_super *super,
 	memcpy(disk->sync_source, super->sync_source, PB_UUID_LEN);
 	disk->sync_view = cpu_to_le64(super->sync_view);
 	disk->waits_view = cpu_to_le64(super->waits_view);
+	disk->met_view = cpu_to_le64(super->met_view);
 	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
 		const struct pb_super_peer *from = &super->peers[i];
 		struct pb_disk_peer *to = &disk->peers[i];
@@ -110,6 +111,7 @@ static void pb_past_to_disk(const struct pb_super *super,
 		to->base_view = cpu_to_le64(from->base_view);
 		to->epoch = cpu_to_le64(from->epoch);
 		to->incarnation = cpu_to_le64(from->incarnation);
+		to->met_view = cpu_to_le64(from->met_view);
 		to->flags = cpu_to_le32(from->flags);
 	}
 }
@@ -123,6 +125,7 @@ static void pb_past_from_disk(const struct pb_disk_super *disk,
 	memcpy(super->sync_source, disk->sync_source, PB_UUID_LEN);
 	super->sync_view = le64_to_cpu(disk->sync_view);
 	super->waits_view = le64_to_cpu(disk->waits_view);
+	super->met_view = le64_to_cpu(disk->met_view);
 	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
 		const struct pb_disk_peer *from = &disk->peers[i];
 		struct pb_super_peer *to = &super->peers[i];
@@ -131,6 +134,7 @@ static void pb_past_from_disk(const struct pb_disk_super *disk,
 		to->base_view = le64_to_cpu(from->base_view);
 		to->epoch = le64_to_cpu(from->epoch);
 		to->incarnation = le64_to_cpu(from->incarnation);
+		to->met_view = le64_to_cpu(from->met_view);
 		to->flags = le32_to_cpu(from->flags);
 	}
 }
@@ -294,6 +298,8 @@ static int pb_super_past(const struct pb_super *super, const char **why)
 		bad = "superblock: the data is of a view still to come";
 	else if (super->waits_view > super->view.number)
 		bad = "superblock: waits for acks in a view still to come";
+	else if (super->met_view > super->view.number)
+		bad = "superblock: met a neighbour in a view still to come";
 	else if (super->sync_view > super->view.number)
 		bad = "superblock: syncing since a view still to come";
 	else if (syncing && pb_uuid_zero(super->sync_source))
@@ -332,6 +338,10 @@ static int pb_super_peer(const struct pb_super *super, u32 index,
 	}
 	if (peer->base_view > super->view.number) {
 		*why = "superblock: a peer left in a view still to come";
+		return -EINVAL;
+	}
+	if (peer->met_view > peer->base_view) {
+		*why = "superblock: a peer was met after it had left";
 		return -EINVAL;
 	}
 	if (peer->flags & ~PB_DISK_PEER_FLAGS) {

@@ -18,6 +18,7 @@ struct pb_super_peer {
 	u64		base_view;
 	u64		epoch;
 	u64		incarnation;
+	u64		met_view;
 	u32		flags;
 };
 
@@ -50,6 +51,7 @@ struct pb_super {
 	u64		waits_view;
 	struct pb_super_peer	peers[PB_DISK_MAX_PEERS];
 	u64		capacity_sectors;
+	u64		met_view;
 };
 
 /**
@@ -86,8 +88,8 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
  * PB_DISK_MAX_EXTENTS extents in the capacity; as many blocks as pb_record_min_blocks() wants
  * for the slots.  Epochs not zero and below next_epoch.
  *
- * Of the past: data_view, sync_view, waits_view and each base_view not above
- * the current view; sync_source and sync_view set in state syncing and only
+ * Of the past: data_view, sync_view, waits_view, met_view and each base_view not
+ * above the current view; a peer's met_view not above its base_view; sync_source and sync_view set in state syncing and only
  * there, the source another replica.
  *
  * Of the peers: used only below nr_maps, all zero otherwise, none twice, this

@@ -571,14 +571,6 @@ static void pb_presuspend_undo(struct dm_target *ti)
 	pb_path_set_requeue(&target->pb->path, false);
 }
 
-static const char * const role_names[] = {
-	[PB_ROLE_UNCONFIRMED]	= "unconfirmed",
-	[PB_ROLE_IDLE]		= "idle",
-	[PB_ROLE_BACKUP]	= "backup",
-	[PB_ROLE_PRIMARY]	= "primary",
-	[PB_ROLE_FAILED]	= "failed",
-};
-
 static const char * const state_names[] = {
 	[PB_REPLICA_BLANK]	= "blank",
 	[PB_REPLICA_STALE]	= "stale",
@@ -609,7 +601,7 @@ static void emit_status(struct pb_device *pb, char *result, unsigned int maxlen)
 	/* A view change may be waiting for a disk; kill gets us out. */
 	if (mutex_lock_killable(&pb->ctl_mutex))
 		return;
-	DMEMIT("%s %s %llu ", role_names[pb->role],
+	DMEMIT("%s %s %llu ", pb_role_name(pb->role),
 	       state_names[pb->super.replica_state], pb->super.view.number);
 	if (pb->role != PB_ROLE_UNCONFIRMED && pb->index != PB_NO_MEMBER)
 		DMEMIT("%u ", pb->index);

@@ -273,7 +273,7 @@ static int pb_view_may_be_synced(const struct pb_self *self,
 		*why = "nobody has brought another synced member up to date";
 		return -EUCLEAN;
 	}
-	if (self->crashed && beside) {
+	if (self->crashed && beside && self->role != PB_ROLE_UNCONFIRMED) {
 		*why = "this replica crashed and may differ from another synced member";
 		return -EUCLEAN;
 	}
@@ -332,6 +332,11 @@ static int pb_view_move(const struct pb_self *self, const struct pb_view *view,
 	verdict->role = pb_role_at(index);
 	verdict->state = pb_state_in(self->state, index, synced);
 	verdict->index = index;
+	/* It may have a place in the next view, by having been in this one. */
+	if (synced && self->crashed && pb_view_other_synced(view, index)) {
+		verdict->role = PB_ROLE_UNCONFIRMED;
+		verdict->index = PB_NO_MEMBER;
+	}
 	return 0;
 }
 

@@ -44,7 +44,7 @@ struct pb_self {
  * @forced: taken by force: record it
  * @role: enum pb_role in the view
  * @state: enum pb_replica_state in the view
- * @index: its place among the members, PB_NO_MEMBER if idle
+ * @index: its place among the members, PB_NO_MEMBER if idle or unconfirmed
  */
 struct pb_verdict {
 	bool	confirm;
@@ -110,11 +110,15 @@ int pb_view_valid(const struct pb_view *view, const char **why);
  *    brought up to date), or it has no view yet and @view->number is 1, else
  *    -EPERM; if it was the primary of the view before, another member may be
  *    listed as synced only if it was listed so before or is the one that this
- *    replica waits for, else -EUCLEAN; no other member may be listed as synced if this replica
- *    crashed or diverged (the two copies may differ and nobody would know),
- *    else -EUCLEAN; its disk must not have failed, else -EUCLEAN.
+ *    replica waits for, else -EUCLEAN; no other member may be listed as synced
+ *    if this replica crashed or diverged (the two copies may differ and nobody
+ *    would know), else -EUCLEAN; its disk must not have failed, else -EUCLEAN.
  *    So a replica that crashed may be primary, as the only synced member: what
  *    was flushed is on its disk.
+ *    One that crashed and is not confirmed is not refused beside another synced
+ *    member: it moves into the view and stays unconfirmed in it.  So the view
+ *    after it can be made, with the one or the other alone, although neither
+ *    had entered this one when both crashed.
  *    With PB_VIEW_FORCE_DATA_MAY_BE_LOST the primary-to-be skips the tests of
  *    this rule (not rule 0 to 3), but a blank replica is refused all the same
  *    unless it has no view (-EUCLEAN), and so is a view that lists another
@@ -123,8 +127,9 @@ int pb_view_valid(const struct pb_view *view, const char **why);
  *    it is -EINVAL, after rule 3 or, for the current number, before the other
  *    tests of rule 2.  A view that is confirmed is never @forced.
  *
- * Whoever passes rule 6 is in state synced.  Whoever passes at all has settled
- * an earlier crash: it is the only synced member or it is not synced.
+ * Whoever passes rule 6 is in state synced.  Whoever passes at all and is not
+ * left unconfirmed has settled an earlier crash: it is the only synced member or
+ * it is not synced.
  *
  * Return: 0 or one of the errors named.
  */

@@ -142,6 +142,7 @@ static void valid_logs(struct pb_super *super)
 	super->log_epoch = 1 + rnd() % 9;
 	super->next_epoch = 10 + rnd() % 9;
 	super->data_view = super->view.number;
+	super->met_view = super->view.number;
 	if (super->replica_state == PB_REPLICA_SYNCING && super->view.number) {
 		super->sync_source[0] = 1;
 		super->sync_view = 1;
@@ -150,6 +151,7 @@ static void valid_logs(struct pb_super *super)
 		super->peers[i].replica[0] = 3 + i;
 		super->peers[i].epoch = 1 + rnd() % 9;
 		super->peers[i].base_view = rnd() % (super->view.number + 1);
+		super->peers[i].met_view = rnd() % (super->peers[i].base_view + 1);
 		super->peers[i].flags = rnd() & 1;
 	}
 }

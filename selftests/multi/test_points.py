@@ -158,16 +158,11 @@ class Points(Campaign):
     def go_on(self, may, both):
         """One of those who may goes on, or has to return."""
         victim, other = self.victim, self.pair.other(self.victim)
-        know = [n for n in may if n in self.told]
         self.victim = None
-        # Of a view with two synced members that neither has entered yet no way leads on once both have crashed.
-        if both and len(may) > 1 and not know:
-            log(f"{other.name} must not die: nobody has entered view {self.view} yet")
-            both = False
         self.lose_power(*[n for n in (victim, other) if n == victim or both and n not in self.down])
         alive = [n for n in may if n not in self.down]
         if not alive:
-            first = self.rng.choice(know or may)
+            first = self.rng.choice(may)
             self.resume(first, f"after {first.name} returned")
         elif self.primary in alive:
             self.alone(self.primary)

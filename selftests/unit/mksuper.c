@@ -50,7 +50,9 @@ static void fill(struct pb_super *super, bool view)
 	memcpy(v->members[1].name, "node-b", 7);
 	super->data_view = 3;
 	memset(super->peers[1].replica, 0xbb, PB_UUID_LEN);
+	super->met_view = 1;
 	super->peers[1].base_view = 2;
+	super->peers[1].met_view = 1;
 	super->peers[1].epoch = 42;
 	super->peers[1].flags = PB_DISK_PEER_STARTED;
 }

@@ -44,7 +44,11 @@ pb-codec.c|s/down->peer_incarnation != up->incarnation/!down->peer_incarnation/|
 pb-view.c|s/if (view->number < self->view.number)/if (0)/|test_view
 pb-view.c|s/if (!pb_view_same(&self->view, view))/if (0)/|test_view
 pb-view.c|s/(self->waits || pb_view_other_synced(view, index))) {/0) {/|test_view
-pb-view.c|s/if (self->crashed && beside)/if (self->crashed \&\& index)/|test_view
+pb-view.c|s/if (self->crashed && beside && /if (self->crashed \&\& index \&\& /|test_view
+pb-view.c|s/ && self->role != PB_ROLE_UNCONFIRMED) {/) {/|test_view
+pb-view.c|s/if (self->crashed && beside && self->role != PB_ROLE_UNCONFIRMED)/if (0)/|test_view
+pb-view.c|s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
+pb-view.c|s/if (synced && self->crashed && pb_view_other_synced/if (self->crashed \&\& pb_view_other_synced/|test_view
 pb-view.c|s/if (self->diverged && beside)/if (0)/|test_view
 pb-view.c|s/self->view.number != view->number - 1/self->view.number > view->number - 1/|test_view
 pb-view.c|s/return !self->view.number ||/return 1 ||/|test_view
@@ -75,6 +79,8 @@ pb-super.c|s/if (!pb_super_epoch_ok(super, peer->epoch))/if (0)/|test_super
 pb-super.c|s/super->data_view > super->view.number/0/|test_super
 pb-super.c|s/super->waits_view > super->view.number/0/|test_super
 pb-super.c|s/super->sync_view > super->view.number/0/|test_super
+pb-super.c|s/super->met_view > super->view.number/0/|test_super
+pb-super.c|s/if (peer->met_view > peer->base_view)/if (0)/|test_super
 pb-super.c|s/if (syncing \&\& pb_uuid_zero(super->sync_source))/if (0)/|test_super
 pb-super.c|s/if (!syncing \&\& !pb_uuid_zero(super->sync_source))/if (0)/|test_super
 pb-super.c|s/if (syncing != !!super->sync_view)/if (0)/|test_super

@@ -283,12 +283,14 @@ try dump-meta --json "$tmp/logs"
 has "json: the log's and the maps' part of the superblock" \
 	"[d['copies'][0]['fields'][k] for k in ('log_epoch', 'next_epoch',
 	 'log_blocks', 'log_slots', 'extent_shift', 'region_shift', 'nr_maps',
-	 'data_view')] == [41, 60, 96, 16384, 13, 7, 4, 3] and
-	 [(p['map'], p['replica'], p['base_view'], p['epoch'], p['started'])
-	  for p in d['copies'][0]['fields']['peers']] == [(1, '$B', 2, 42, True)]
+	 'data_view', 'met_view')] == [41, 60, 96, 16384, 13, 7, 4, 3, 1] and
+	 [(p['map'], p['replica'], p['base_view'], p['met_view'], p['epoch'],
+	   p['started'])
+	  for p in d['copies'][0]['fields']['peers']] ==
+	  [(1, '$B', 2, 1, 42, True)]
 	 and 'log' not in d and 'maps' not in d"
 prints '16384 hot extents of 4096 KiB' dump-meta "$tmp/logs"
-prints "map 1 *$B since view 2, epoch 42.*started" dump-meta "$tmp/logs"
+prints "map 1 *$B since view 2, met in 1, epoch 42.*started" dump-meta "$tmp/logs"
 prints 'newest record 3, 2 hot extents' dump-meta --log "$tmp/logs"
 prints 'extents 0 to 1' dump-meta --log "$tmp/logs"
 prints '3 of 160 regions are dirty, 192 KiB' dump-meta --maps "$tmp/logs"

@@ -28,6 +28,7 @@ static struct pb_super sample(u64 generation)
 		.next_epoch = 300,
 		.data_view = 40 + generation,
 		.waits_view = 39 + generation,
+		.met_view = 38 + generation,
 	};
 	u32 i;
 
@@ -38,6 +39,7 @@ static struct pb_super sample(u64 generation)
 		super.peers[i].base_view = 17 + i;
 		super.peers[i].epoch = 201 + i;
 		super.peers[i].incarnation = 5 + i;
+		super.peers[i].met_view = 16 + 2 * i;
 		super.peers[i].flags = i ? PB_DISK_PEER_STARTED : 0;
 	}
 
@@ -56,7 +58,8 @@ static bool same_peer(const struct pb_super_peer *a,
 {
 	return !memcmp(a->replica, b->replica, PB_UUID_LEN) &&
 	       a->base_view == b->base_view && a->epoch == b->epoch &&
-	       a->incarnation == b->incarnation && a->flags == b->flags;
+	       a->incarnation == b->incarnation &&
+	       a->met_view == b->met_view && a->flags == b->flags;
 }
 
 /* The log's and the maps' part. */
@@ -76,7 +79,7 @@ static bool same_logs(const struct pb_super *a, const struct pb_super *b)
 	       a->nr_maps == b->nr_maps && a->data_view == b->data_view &&
 	       !memcmp(a->sync_source, b->sync_source, PB_UUID_LEN) &&
 	       a->sync_view == b->sync_view &&
-	       a->waits_view == b->waits_view;
+	       a->waits_view == b->waits_view && a->met_view == b->met_view;
 }
 
 static bool same(const struct pb_super *a, const struct pb_super *b)
@@ -178,6 +181,7 @@ static void test_round_trip(void)
 	super.view = (struct pb_view) { 0 };
 	super.data_view = 0;
 	super.waits_view = 0;
+	super.met_view = 0;
 	memset(super.peers, 0, sizeof(super.peers));
 	super.name[0] = 0;
 	memset(super.name, 0, sizeof(super.name));
@@ -228,8 +232,9 @@ static void test_layout(void)
 	ok(byte[696] == 47 && pb_all_zero(byte + 704, 24) && byte[728] == 46,
 	   "views of data, syncing, waiting at 696");
 	ok(byte[736] == 0xc0 && byte[752] == 17 && byte[760] == 201 &&
-	   byte[768] == 5 && byte[800] == 0xc1 && byte[840] == 1,
-	   "peers at 736");
+	   byte[768] == 5 && byte[776] == 16 && byte[800] == 0xc1 &&
+	   byte[848] == 1, "peers at 736");
+	ok(byte[1192] == 45, "view in which it met a neighbour at 1192");
 }
 
 static void test_head(void)
@@ -449,6 +454,7 @@ static void test_past(void)
 	WRONG("the data is of a view still to come", s.data_view = 48);
 	WRONG("the data is of a view still to come", s.data_view = U64_MAX);
 	WRONG("waits for acks in a view still to come", s.waits_view = 48);
+	WRONG("met a neighbour in a view still to come", s.met_view = 48);
 	WRONG("syncing from nobody", s.replica_state = PB_REPLICA_SYNCING);
 	WRONG("a source to sync from in another state", s.sync_source[15] = 1);
 	WRONG("the view in which syncing began does not fit", s.sync_view = 1);
@@ -478,6 +484,7 @@ static void test_peers(void)
 	      memcpy(s.peers[1].replica, s.replica, PB_UUID_LEN));
 	WRONG("a peer left in a view still to come",
 	      s.peers[1].base_view = 48);
+	WRONG("a peer was met after it had left", s.peers[0].met_view = 18);
 	WRONG("unknown flag of a peer", s.peers[0].flags = 2);
 	WRONG("unknown flag of a peer", s.peers[0].flags |= 1U << 31);
 	WRONG("impossible epoch of a peer's dirty map", s.peers[1].epoch = 0);
@@ -488,7 +495,7 @@ static void test_peers(void)
 	WRONG("an unused peer is not zero", s.peers[6].flags = 1);
 	for (i = 0; i < 5; i++) {
 		pb_super_pack(&good, &disk);
-		disk.peers[i].reserved[i] = cpu_to_le32(1U << 31);
+		disk.peers[i].reserved[i % 3] = cpu_to_le32(1U << 31);
 		refused(&disk, -EINVAL, "a reserved field of a peer");
 	}
 }
@@ -562,6 +569,7 @@ static void test_view(void)
 	memset(d.members, 0, sizeof(d.members));
 	d.data_view = 0;
 	d.waits_view = 0;
+	d.met_view = 0;
 	memset(d.peers, 0, sizeof(d.peers));
 	refused(&d, 0, "no view at all");
 	d.nr_members = cpu_to_le32(1);

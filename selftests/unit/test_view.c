@@ -269,6 +269,12 @@ static const struct pb_verdict backup = {
 	.role = PB_ROLE_BACKUP, .state = PB_REPLICA_SYNCED, .index = 1,
 };
 
+/* It cannot serve in the view, and has been in it. */
+static const struct pb_verdict stands = {
+	.role = PB_ROLE_UNCONFIRMED, .state = PB_REPLICA_SYNCED,
+	.index = PB_NO_MEMBER,
+};
+
 static struct pb_verdict unsynced(u32 role, u32 state, u8 index)
 {
 	return (struct pb_verdict) {
@@ -491,10 +497,24 @@ static void test_rule_6_trouble(void)
 	taken(&self, one(6, A), 0, primary, "6: crashed, the only one");
 	taken(&self, two(6, A, B, 0), 0, primary,
 	      "6: crashed, the only synced one");
+	taken(&self, two(6, A, B, SYNCED), 0, stands,
+	      "6: crashed, primary beside a synced backup");
+	taken(&self, two(6, B, A, SYNCED), 0, stands, "6: crashed, backup");
+	refused(&self, two(7, B, A, SYNCED), 0, -EPERM,
+		"6: crashed, and a view was left out");
+	self.role = PB_ROLE_PRIMARY;
 	refused(&self, two(6, A, B, SYNCED), 0, -EUCLEAN,
-		"6: crashed, primary beside a synced backup");
-	refused(&self, two(6, B, A, SYNCED), 0, -EUCLEAN,
-		"6: crashed, backup");
+		"6: crashed and alone since, beside a synced backup");
+	/* The view after one in which it could only stand. */
+	self = sound;
+	self.crashed = true;
+	self.view = two(6, A, B, SYNCED);
+	refused(&self, two(6, A, B, SYNCED), 0, -EUCLEAN,
+		"2: it stands, and is told so again");
+	taken(&self, one(7, A), 0, primary, "6: it stood, and is the only one");
+	taken(&self, one(7, B), 0,
+	      unsynced(PB_ROLE_IDLE, PB_REPLICA_STALE, PB_NO_MEMBER),
+	      "4: it stood, and is left out");
 	self = sound;
 	self.diverged = true;
 	taken(&self, one(6, A), 0, primary, "6: diverged, the only one");
@@ -677,14 +697,15 @@ static int second_reading(const struct pb_self *self,
 	if (!before)
 		return -EPERM;
 	return self->disk_failed || calls_synced_wrongly(self, view) ||
-	       ((self->crashed || self->diverged) && !alone) ? -EUCLEAN : 0;
+	       (((self->crashed && self->role != PB_ROLE_UNCONFIRMED) ||
+		 self->diverged) && !alone) ? -EUCLEAN : 0;
 }
 
 enum promise {
 	NO_REASON, OTHER_ANSWER, LOWER_NUMBER, REWRITTEN, UNPROVEN_PRIMARY,
 	UNPROVEN_BACKUP, SYNCED_UNLISTED, SYNCED_FROM_NOTHING, SILENT_DIFFERENCE,
 	FORCE_UNASKED, FORCE_ON_OTHERS, FORCE_BESIDE, CHAIN, WRONG_PLACE,
-	FAILED_SERVES, BLANK_LOST, UNKNOWN_SYNCED, NR_PROMISES
+	FAILED_SERVES, BLANK_LOST, UNKNOWN_SYNCED, STANDS, NR_PROMISES
 };
 
 static const char *const promise_text[] = {
@@ -704,6 +725,7 @@ static const char *const promise_text[] = {
 	[WRONG_PLACE] = "role and index are its place among the members",
 	[FAILED_SERVES] = "a failed replica takes nothing",
 	[BLANK_LOST] = "blank stays blank unless forced",
+	[STANDS] = "only who was not confirmed yet is left unconfirmed",
 	[UNKNOWN_SYNCED] = "no primary beside one that nobody brought up to date",
 };
 
@@ -733,7 +755,8 @@ static void judge_new(const struct pb_self *self, const struct pb_view *view,
 	expect(CHAIN, view->nr_members <= 2);
 	if (v->state == PB_REPLICA_SYNCED && !v->forced)
 		expect(UNKNOWN_SYNCED, !calls_synced_wrongly(self, view));
-	if (v->state == PB_REPLICA_SYNCED && !v->forced)
+	if (v->state == PB_REPLICA_SYNCED && !v->forced &&
+	    v->role != PB_ROLE_UNCONFIRMED)
 		expect(SILENT_DIFFERENCE, sound || count_synced(view) == 1);
 	if (v->forced) {
 		expect(FORCE_UNASKED, flags & FORCE);
@@ -749,6 +772,12 @@ static void judge(const struct pb_self *self, const struct pb_view *view,
 	u32 role = place == PB_NO_MEMBER ? PB_ROLE_IDLE :
 		   place ? PB_ROLE_BACKUP : PB_ROLE_PRIMARY;
 
+	if (!v->confirm && self->crashed && count_synced(view) > 1 &&
+	    listed_synced(view, self->replica)) {
+		expect(STANDS, self->role == PB_ROLE_UNCONFIRMED);
+		role = PB_ROLE_UNCONFIRMED;
+		place = PB_NO_MEMBER;
+	}
 	accepted++;
 	expect(LOWER_NUMBER, view->number >= self->view.number);
 	expect(WRONG_PLACE, v->index == place && v->role == role);
@@ -946,7 +975,7 @@ static void take(struct world world, u32 who, u32 number, u32 flags)
 			truth_is(&world, who);
 		model.promotions++;
 	}
-	world.crashed[who] = false;
+	world.crashed[who] = v.role == PB_ROLE_UNCONFIRMED;
 	if (world.through == who && !v.confirm)
 		world.through = NR_REPLICAS;
 	explore(world);

@@ -94,6 +94,54 @@ check "D is brought up to date" until_synced C D
 is "$(pbt status C sync_bytes)" 12288 "only the three blocks were copied"
 check "they are equal" cmp -n $((sectors * 512)) $work/dC $work/dD
 
+# A backup is left out of a view that it never entered: no reason either.
+make_disks E F
+replica E e region_size 4096
+replica F f region_size 4096
+check "E: view 1" pbt view E 1 ef
+check "F: view 1" pbt view F 1 ef
+check "they connect" pbt pair E F
+is "$(pbt io E write 1048576 262144 3)" 0 "a write"
+is "$(pbt io E flush)" 0 "a flush"
+check "E: view 2, F is not told" pbt view E 2 ef-
+check "E: view 3" pbt view E 3 ef-
+check "F: view 3" pbt view F 3 ef-
+check "they connect" pbt pair E F
+check "F is brought up to date" until_synced E F
+check "E: view 4, F is synced, and not told" pbt view E 4 ef
+check "E: view 5, F is left out" pbt view E 5 e
+is "$(pbt io E write 131072 4096 5)" 0 "E writes without it"
+check "E: view 6, F is back" pbt view E 6 ef-
+check "F: view 6" pbt view F 6 ef-
+before=$(pbt status E sync_bytes)
+check "they connect" pbt pair E F
+check "F is brought up to date" until_synced E F
+is "$(($(pbt status E sync_bytes) - before))" 4096 "only the one block was copied"
+check "they are equal" cmp -n $((sectors * 512)) $work/dE $work/dF
+
+# The same from its data; but it was in that view, and its disks are an older copy.
+cp $work/dF $work/dF.old
+cp $work/mF $work/mF.old
+check "E: view 7, F is synced" pbt view E 7 ef
+check "F: view 7" pbt view F 7 ef
+check "they connect" pbt pair E F
+is "$(pbt io E write $((9 << 20)) 4096 7)" 0 "a write into an extent that was cold"
+is "$(pbt io E flush)" 0 "a flush"
+check "E: view 8, F is left out" pbt view E 8 e
+dmsetup remove F
+cp $work/dF.old $work/dF
+cp $work/mF.old $work/mF
+blockdev --flushbufs $dev_dF
+blockdev --flushbufs $dev_mF
+again F
+check "E: view 9, F is back" pbt view E 9 ef-
+check "F: view 9" pbt view F 9 ef-
+check "they connect" pbt pair E F
+check "F is brought up to date" until_synced E F
+check "they are equal" cmp -n $((sectors * 512)) $work/dE $work/dF
+dmsetup remove E
+dmsetup remove F
+
 # The roles change, and the old primary comes back.
 check "B: view 10, alone" pbt view B 10 b
 check "A: view 10" pbt view A 10 b

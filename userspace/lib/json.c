@@ -291,6 +291,7 @@ static struct json_object *json_peers(const struct pb_super *super)
 		pb_json_add(peer, "replica",
 			    pb_json_uuid(super->peers[i].replica));
 		add_u64(peer, "base_view", super->peers[i].base_view);
+		add_u64(peer, "met_view", super->peers[i].met_view);
 		add_u64(peer, "epoch", super->peers[i].epoch);
 		add_hex(peer, "incarnation", super->peers[i].incarnation, 16);
 		add_bool(peer, "started",
@@ -313,6 +314,7 @@ static void add_logs(struct json_object *object, const struct pb_super *super)
 	pb_json_add(object, "sync_source", pb_json_uuid(super->sync_source));
 	add_u64(object, "sync_view", super->sync_view);
 	add_u64(object, "waits_view", super->waits_view);
+	add_u64(object, "met_view", super->met_view);
 	pb_json_add(object, "peers", json_peers(super));
 }
 

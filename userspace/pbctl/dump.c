@@ -91,9 +91,10 @@ static void print_peers(const struct pb_super *super)
 
 		if (pb_uuid_zero(peer->replica))
 			continue;
-		printf("    map %d        %s since view %llu, epoch %llu, incarnation %016llx%s\n",
+		printf("    map %d        %s since view %llu, met in %llu, epoch %llu, incarnation %016llx%s\n",
 		       i, pb_uuid_text(peer->replica, uuid),
 		       (unsigned long long)peer->base_view,
+		       (unsigned long long)peer->met_view,
 		       (unsigned long long)peer->epoch,
 		       (unsigned long long)peer->incarnation,
 		       peer->flags & PB_DISK_PEER_STARTED ? ", started" : "");
@@ -113,6 +114,9 @@ static void print_past(const struct pb_super *super)
 	if (super->waits_view)
 		printf("  waits          for an unsynced successor's acks since view %llu\n",
 		       (unsigned long long)super->waits_view);
+	if (super->met_view)
+		printf("  met            a neighbour last in view %llu\n",
+		       (unsigned long long)super->met_view);
 }
 
 static void print_super(const struct pb_super *super)

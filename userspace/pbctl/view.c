@@ -97,6 +97,8 @@ static int run_set(int argc, char **argv)
 	printf("%s: %s, %s, view %llu\n", name, pb_role_name(status.role),
 	       pb_state_name(status.replica_state),
 	       (unsigned long long)status.view.number);
+	if (status.role == PB_ROLE_UNCONFIRMED)
+		fprintf(stderr, "pbctl: it serves nothing in this view: it crashed and may differ from another synced member; a next view is needed\n");
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;
 }

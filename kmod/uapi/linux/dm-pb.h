@@ -166,6 +166,10 @@ struct pb_ioc_list {
  * closed, the view is made durable, and bios that waited go on under it.  The
  * current number with the same members confirms the view after a restart.
  *
+ * A replica that crashed takes a new view that calls it synced beside another
+ * member, but stays unconfirmed in it (see the status): it serves nothing, and
+ * may have a place in the view after it.
+ *
  * Errors: EINVAL (malformed), ENOTUNIQ (a member twice), ESTALE (older than
  * the current view), EEXIST (same number, other members), EPERM (this replica
  * would serve without having been a synced member of the view before), EUCLEAN
