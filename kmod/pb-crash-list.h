@@ -78,8 +78,6 @@ PB_CRASH_POINT(MAP_COMMITTED, "pb", "view", 3,
 	       "a view is durable and dirty maps are in place; no role has changed")
 PB_CRASH_POINT(VIEW_ENTERED, "pb", "view", 3,
 	       "a view is entered, and nobody was told")
-PB_CRASH_POINT(MET, "pb", "view", 1,
-	       "it is durable that the two are in the view; no link is up")
 
 /* A state transfer, at its source */
 PB_CRASH_POINT(SYNC_DECIDED, "p", "join", 1,
@@ -122,6 +120,10 @@ PB_CRASH_POINT(SYNCED_FLUSHED, "b", "join", 1,
 	       "all is copied and flushed; its disk says syncing")
 PB_CRASH_POINT(SYNCED_STORED, "b", "join", 1,
 	       "its disk says synced, and nobody was told")
+
+/* The end of it: both are synced members of the next view, and connect */
+PB_CRASH_POINT(MET, "pb", "join", 1,
+	       "it is durable that the two are in the view; no link is up")
 
 /* A volume grows */
 PB_CRASH_POINT(GROW_CAPACITY, "pb", "grow", 1,

@@ -652,6 +652,8 @@ static u32 status_flags(struct pb_device *pb)
 		flags |= PB_STATUS_THROUGH_BACKUP;
 	if (READ_ONCE(pb->disk_errors))
 		flags |= PB_STATUS_DISK_ERRORS;
+	if (pb->stands)
+		flags |= PB_STATUS_STANDS;
 	if (pb->super.forced_view)
 		flags |= PB_STATUS_FORCED;
 	if (pb->role == PB_ROLE_FAILED)

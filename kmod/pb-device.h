@@ -111,6 +111,8 @@ struct pb_faults {
  * @role: enum pb_role; changed by set_role() under @ctl_mutex, read anywhere
  * @index: own place in the view; changes only without connections
  * @crashed: see struct pb_self; guarded by @ctl_mutex
+ * @stands: took a view in this set-up that leaves it unconfirmed; guarded by
+ *	@ctl_mutex
  * @disk_failed: the data device failed a write that no other member vouches
  *	for here: this set-up takes none from a predecessor; any context
  * @disk_errors: it failed a write, and whoever asked for it was told; any context
@@ -174,6 +176,7 @@ struct pb_device {
 	u32			role;
 	u8			index;
 	bool			crashed;
+	bool			stands;
 	bool			disk_failed;
 	bool			disk_errors;
 	struct pb_faults	faults;

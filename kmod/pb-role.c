@@ -182,7 +182,8 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	bool serving = verdict->role == PB_ROLE_PRIMARY;
 
 	pb->index = verdict->index;
-	if (!verdict->confirm && verdict->role != PB_ROLE_UNCONFIRMED)
+	pb->stands = verdict->role == PB_ROLE_UNCONFIRMED;
+	if (!verdict->confirm && !pb->stands)
 		pb->crashed = false;
 	pb_apply_reset(&pb->apply);
 	pb_device_set_role(pb, verdict->role);

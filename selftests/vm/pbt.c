@@ -81,6 +81,7 @@ static bool flag_text(const struct pb_ioc_status *s, char *out, size_t room)
 		{ PB_STATUS_META_FAILED, "meta_failed" },
 		{ PB_STATUS_THROUGH_BACKUP, "through_backup" },
 		{ PB_STATUS_DISK_ERRORS, "disk_errors" },
+		{ PB_STATUS_STANDS, "stands" },
 	};
 	unsigned int i;
 

@@ -26,10 +26,11 @@ is "$(pbt io X read)" EBADE "and serves nothing"
 # In the next one they only stand: so one of them may be alone in the view after it.
 check "the next view, the same two" pbt view X 2 ba
 check "and the backup" pbt view Y 2 ba
-is "$(pbt status X role) $(pbt status X view) $(pbt status X flags)" "unconfirmed 2 crashed" "X only stands in it"
-is "$(pbt status Y role) $(pbt status Y view) $(pbt status Y flags)" "unconfirmed 2 crashed" "and so does Y"
+is "$(pbt status X role) $(pbt status X view) $(pbt status X flags)" "unconfirmed 2 crashed,stands" "X only stands in it"
+is "$(pbt status Y role) $(pbt status Y view) $(pbt status Y flags)" "unconfirmed 2 crashed,stands" "and so does Y"
 is "$(pbt io X read) $(pbt io Y read)" "EBADE EBADE" "they serve nothing"
 is "$(pbt view Y 2 ba)" EUCLEAN "nor when told again"
+check "status says what is needed" sh -c "$PBCTL status X | grep -q 'crashed before view 2.*until there is a view with a higher number'"
 dmsetup remove X
 again X
 is "$(pbt status X view) $(pbt status X flags)" "2 crashed" "removed and set up: the same"

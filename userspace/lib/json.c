@@ -150,6 +150,7 @@ static struct json_object *json_status_flags(u32 flags)
 	add_bool(object, "meta_failed", flags & PB_STATUS_META_FAILED);
 	add_bool(object, "through_backup", flags & PB_STATUS_THROUGH_BACKUP);
 	add_bool(object, "disk_errors", flags & PB_STATUS_DISK_ERRORS);
+	add_bool(object, "stands", flags & PB_STATUS_STANDS);
 	return object;
 }
 

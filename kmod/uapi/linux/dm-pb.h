@@ -492,6 +492,7 @@ struct pb_resize_info {
 #define PB_STATUS_META_FAILED	(1U << 4)	/* the metadata device failed */
 #define PB_STATUS_THROUGH_BACKUP (1U << 5)	/* the data device is not used: the backup serves */
 #define PB_STATUS_DISK_ERRORS	(1U << 6)	/* the data device failed writes, and the application was told */
+#define PB_STATUS_STANDS	(1U << 7)	/* took this view since it was set up, and cannot serve in it: it crashed */
 
 /**
  * struct pb_ioc_status - PB_IOC_STATUS: everything about one volume (out)
