@@ -40,9 +40,11 @@ struct pb_device;
  *	pb-link.c fills in when it is sent
  * @index: its place in the view, PB_NO_MEMBER if there is none; changes only
  *	without a connection
- * @meets: a connection waits until the superblock says that the two have met;
- *	any context
- * @met: it says so, or need not; set under the device's ctl_mutex
+ * @must_meet: both are synced in the view, so the superblock must say that they
+ *	have met before a connection comes up; changes only without a connection
+ * @meets: a connection waits for that: the neighbour's incarnation; any context
+ * @met: whom the superblock says that we met in this view: its incarnation, else
+ *	0; set under the device's ctl_mutex
  * @member: its entry in the view
  * @limits: of its data device, once it said hello in this view, else
  *	physical_block is 0; guarded by the device's ti_mutex
@@ -60,8 +62,9 @@ struct pb_side {
 	struct pb_conn		*conn;
 	struct pb_hello		hello;
 	u8			index;
-	bool			meets;
-	bool			met;
+	bool			must_meet;
+	u64			meets;
+	u64			met;
 	struct pb_member	member;
 	struct pb_limits	limits;
 	u64			size;
@@ -147,7 +150,8 @@ struct pb_faults {
  * @met_wait: woken when a side has met, and when a connection closes
  * @limits_changed: a neighbour has said what its disk can do
  * @link_work: what connections cannot do in their own works
- * @wq: works of the connections, which never wait for the two below
+ * @wq: works of the connections, which never wait for the two below; until its
+ *	connection closes one may wait for @link_work, see pb_link_meet()
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
  * @log_wq: writes the log's records
@@ -379,14 +383,22 @@ void pb_link_stack_limits(struct pb_device *pb, struct queue_limits *limits);
 void pb_link_init(struct pb_device *pb);
 
 /**
- * pb_link_meet() - the connection to the successor shall not wait for ctl_mutex
- * @pb: the device, ctl_mutex held: for whoever keeps that and waits for acks
+ * pb_link_meet() - store that a neighbour and this replica have met
+ * @pb: the device, ctl_mutex held
  *
- * Stores that the two have met, if they have not.
+ * If a connection waits for it.  The device's own work does that; who holds
+ * ctl_mutex while it waits for acks must do it too, each time that
+ * pb_link_meets() says so: path.idle_wait is woken then.
  *
  * Context: process, waits for I/O.  If it fails the role is PB_ROLE_FAILED.
  */
 void pb_link_meet(struct pb_device *pb);
+
+/**
+ * pb_link_meets() - does a connection wait for pb_link_meet()?
+ * @pb: the device
+ */
+bool pb_link_meets(struct pb_device *pb);
 
 /**
  * pb_link_set_view() - both neighbours change with the view

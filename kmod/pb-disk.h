@@ -71,7 +71,8 @@ struct pb_disk_member {
  *	view, but for what the map says
  * @epoch: of the map's blocks; those of another epoch are void, that is clean
  * @incarnation: the peer's latest seen, 0 if never
- * @met_view: @met_view of the superblock when the peer was left out
+ * @met_view: last view in which this replica met the peer, see struct
+ *	pb_disk_super; @base_view if it never did
  * @flags: PB_DISK_PEER_*
  * @reserved: zero
  */
@@ -121,10 +122,12 @@ struct pb_disk_peer {
  * @peers: replicas that a dirty map is kept for
  * @capacity_sectors: size that this replica has room for: the log may name
  *	extents up to there, and the maps have blocks; not less than the volume's
- * @met_view: last view in which a connection between this replica and a
- *	neighbour came up while both were synced, or one was brought up to
- *	date by the other, 0 if never: since its end nothing that both
- *	were needed for can have been acknowledged
+ * @met_view: last view in which this replica met a neighbour: a connection
+ *	between the two came up while both were synced, or one was brought up to
+ *	date by the other; 0 if never.  In a later view nothing can have been
+ *	acknowledged that needs both
+ * @met_incarnation: the neighbour's then
+ * @met_replica: who it was
  * @reserved: zero
  */
 struct pb_disk_super {
@@ -160,7 +163,9 @@ struct pb_disk_super {
 	struct pb_disk_peer	peers[PB_DISK_MAX_PEERS];
 	__le64			capacity_sectors;
 	__le64			met_view;
-	__u8			reserved[2896];
+	__le64			met_incarnation;
+	__u8			met_replica[16];
+	__u8			reserved[2872];
 };
 
 #define PB_DISK_RECORD_MAGIC	0x3130474f4c425044ULL	/* "DPBLOG01" */

@@ -345,7 +345,11 @@ static int take_slot(struct pb_super *super, const struct pb_view *view,
 	peer->incarnation = seen;
 	memcpy(peer->replica, replica, PB_UUID_LEN);
 	peer->base_view = base_view;
-	peer->met_view = min(super->met_view, base_view);
+	peer->met_view = base_view;
+	if (base_view && !memcmp(super->met_replica, replica, PB_UUID_LEN)) {
+		peer->met_view = super->met_view;
+		peer->incarnation = super->met_incarnation;
+	}
 	peer->epoch = super->next_epoch++;
 	return slot;
 }
@@ -357,29 +361,12 @@ int pb_durable_take_slot(struct pb_device *pb, struct pb_super *super,
 	return take_slot(super, &super->view, replica, 0);
 }
 
-/* The latest that was seen of a neighbour, 0 if nothing was. */
-static u64 seen_of(struct pb_device *pb, const u8 *replica)
+void pb_durable_meet(struct pb_super *super, const u8 *replica,
+		     u64 incarnation)
 {
-	if (!memcmp(pb->down.member.replica, replica, PB_UUID_LEN))
-		return pb->down.incarnation;
-	if (!memcmp(pb->up.member.replica, replica, PB_UUID_LEN))
-		return pb->apply.peer_incarnation;
-	return 0;
-}
-
-/*
- * What is known of a peer beside its map: one that was just brought up to date
- * may have been told so or not, and then goes on where it was.
- */
-static void note_peer(struct pb_device *pb, struct pb_super_peer *peer,
-		      bool waited_for)
-{
-	u64 seen = seen_of(pb, peer->replica);
-
-	if (seen)
-		peer->incarnation = seen;
-	if (waited_for)
-		peer->flags = PB_DISK_PEER_STARTED;
+	super->met_view = super->view.number;
+	super->met_incarnation = incarnation;
+	memcpy(super->met_replica, replica, PB_UUID_LEN);
 }
 
 /* Those who held everything so far and will not get what comes. */
@@ -400,8 +387,9 @@ static void track_lost(struct pb_device *pb, const struct pb_view *view,
 		slot = take_slot(super, view, replica, old->number);
 		if (slot < 0)
 			continue;
-		note_peer(pb, &super->peers[slot],
-			  !(old->members[i].flags & PB_MEMBER_SYNCED));
+		/* It may have been told that it is synced, or goes on as it was. */
+		if (!(old->members[i].flags & PB_MEMBER_SYNCED))
+			super->peers[slot].flags = PB_DISK_PEER_STARTED;
 		*fresh |= BIT(slot);
 	}
 }
@@ -426,11 +414,15 @@ static int prepare_maps(struct pb_device *pb, unsigned long fresh)
 	return 0;
 }
 
-/* Does a peer that is tracked stay so? */
+/*
+ * Does a peer that is tracked stay so?  In a view in which this replica only
+ * stands nothing is written without it.
+ */
 static bool keeps(const struct pb_device *pb, const struct pb_view *view,
 		  const struct pb_verdict *verdict, const u8 *replica)
 {
-	return verdict->role == PB_ROLE_PRIMARY && !verdict->forced &&
+	return (verdict->role == PB_ROLE_PRIMARY ||
+		verdict->role == PB_ROLE_UNCONFIRMED) && !verdict->forced &&
 	       !pb->doubt_all && !is_synced_in(view, replica);
 }
 

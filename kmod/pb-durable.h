@@ -82,6 +82,15 @@ void pb_durable_abort(struct pb_device *pb);
 int pb_durable_slot(const struct pb_super *super, const u8 *replica);
 
 /**
+ * pb_durable_meet() - this replica and a neighbour rely on each other from now on
+ * @super: the superblock to come
+ * @replica: the neighbour
+ * @incarnation: its set-up
+ */
+void pb_durable_meet(struct pb_super *super, const u8 *replica,
+		     u64 incarnation);
+
+/**
  * pb_durable_take_slot() - a slot for a peer that lacks everything
  * @pb: the device, ctl_mutex held
  * @super: the superblock to come; its peers are changed

@@ -133,47 +133,73 @@ static bool conn_closing(struct pb_conn *conn)
 	return READ_ONCE(conn->state) == PB_LINK_CLOSING;
 }
 
+static bool side_meets(const struct pb_side *side)
+{
+	u64 meets = READ_ONCE(side->meets);
+
+	return meets && meets != READ_ONCE(side->met);
+}
+
+bool pb_link_meets(struct pb_device *pb)
+{
+	return side_meets(&pb->up) || side_meets(&pb->down);
+}
+
 /*
  * The neighbour is in this view.  That is durable before either relies on the
  * other: one that comes back with the data of an older view, of which this is
  * not known, just never entered this one; see map_is_proof().
  */
-static bool meet(struct pb_side *side, struct pb_conn *conn)
+static bool meet(struct pb_side *side, struct pb_conn *conn, u64 incarnation)
 {
 	struct pb_device *pb = side->pb;
 
-	if (!READ_ONCE(side->met)) {
-		WRITE_ONCE(side->meets, true);
+	if (side->must_meet && READ_ONCE(side->met) != incarnation) {
+		WRITE_ONCE(side->meets, incarnation);
+		wake_up_all(&pb->path.idle_wait);
 		queue_work(pb->ctl_wq, &pb->link_work);
 		wait_event(pb->met_wait,
-			   READ_ONCE(side->met) || conn_closing(conn));
+			   READ_ONCE(side->met) == incarnation ||
+			   conn_closing(conn));
 	}
 	return !conn_closing(conn);
 }
 
-static bool both_synced(const struct pb_side *side)
+static void prepare_meeting(struct pb_side *side)
 {
-	const struct pb_device *pb = side->pb;
+	const struct pb_super *super = &side->pb->super;
+	const struct pb_member *self = &super->view.members[side->pb->index];
 
-	return (side->member.flags & PB_MEMBER_SYNCED) &&
-	       (pb->super.view.members[pb->index].flags & PB_MEMBER_SYNCED);
+	side->must_meet = side->member.flags & self->flags & PB_MEMBER_SYNCED;
+	side->meets = 0;
+	side->met = 0;
+	if (super->met_view == super->view.number &&
+	    !memcmp(super->met_replica, side->member.replica, PB_UUID_LEN))
+		side->met = super->met_incarnation;
 }
 
-/* One that fails stops the replica, which closes the connection. */
+/* If it fails the replica stops, and that closes the connection. */
 static void store_met(struct pb_side *side)
 {
 	struct pb_device *pb = side->pb;
 	struct pb_super super = pb->super;
+	u64 incarnation = READ_ONCE(side->meets);
 
-	lockdep_assert_held(&pb->ctl_mutex);
-	if (!side->conn || side->met)
+	if (!side->conn || !side_meets(side) || pb->role == PB_ROLE_FAILED)
 		return;
-	super.met_view = super.view.number;
+	pb_durable_meet(&super, side->member.replica, incarnation);
 	if (pb_device_store(pb, &super))
 		return;
 	pb_crash_point(PB_CRASH_MET);
-	WRITE_ONCE(side->met, true);
+	WRITE_ONCE(side->met, incarnation);
 	wake_up_all(&pb->met_wait);
+}
+
+void pb_link_meet(struct pb_device *pb)
+{
+	lockdep_assert_held(&pb->ctl_mutex);
+	store_met(&pb->up);
+	store_met(&pb->down);
 }
 
 /* The predecessor's hello fits: our stream goes on from @resume. */
@@ -193,7 +219,7 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_DISCONNECT;
 	if (READ_ONCE(pb->disk_failed))
 		return PB_BYE_DISK_FAILED;
-	if (!meet(side, conn))
+	if (!meet(side, conn, peer->incarnation))
 		return PB_BYE_DISCONNECT;
 	complete_hello(side);
 	if (pb_hello_resume(peer, &side->hello, &resume))
@@ -242,6 +268,8 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	/* An answer to what was not said yet. */
 	if (test_bit(PB_TX_WANT_HELLO, &conn->tx_want))
 		return PB_BYE_PROTOCOL;
+	if (!meet(side, conn, peer->incarnation))
+		return PB_BYE_DISCONNECT;
 	if (READ_ONCE(pb->path.diverged))
 		return PB_BYE_DIVERGED;
 	if (pb_hello_resume(&side->hello, peer, &resume))
@@ -250,8 +278,6 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_RESTARTED;
 	if (lacks_a_part(side, peer))
 		return PB_BYE_SIZE;
-	if (!meet(side, conn))
-		return PB_BYE_DISCONNECT;
 	side->data = peer->data;
 	side->incarnation = peer->incarnation;
 	conn->expect.resume_seq = resume;
@@ -449,6 +475,7 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 	       side->member.name, was_up ? "ended" : "refused", side->reason);
 	emit(side, event_for(conn, was_up), 0, side->reason);
 	side->conn = NULL;
+	side->meets = 0;
 	pb_conn_put(conn);
 }
 
@@ -464,10 +491,8 @@ static void link_work(struct work_struct *work)
 	mutex_lock(&pb->ctl_mutex);
 	if (xchg(&pb->limits_changed, false))
 		update_limits(pb);
-	if (READ_ONCE(pb->up.meets))
-		store_met(&pb->up);
-	if (READ_ONCE(pb->down.meets))
-		store_met(&pb->down);
+	pb_role_stop(pb);
+	pb_link_meet(pb);
 	pb_role_stop(pb);
 	if (pb->up.conn && READ_ONCE(pb->disk_failed))
 		close_side(&pb->up, PB_BYE_DISK_FAILED);
@@ -476,11 +501,6 @@ static void link_work(struct work_struct *work)
 	if (pb->down.conn && conn_closing(pb->down.conn))
 		close_side(&pb->down, PB_BYE_NONE);
 	mutex_unlock(&pb->ctl_mutex);
-}
-
-void pb_link_meet(struct pb_device *pb)
-{
-	store_met(&pb->down);
 }
 
 void pb_link_init(struct pb_device *pb)
@@ -672,9 +692,7 @@ int pb_link_connect(struct pb_device *pb, const struct pb_ioc_connect *arg,
 	if (side->conn)
 		close_side(side, PB_BYE_REPLACED);
 	prepare_hello(side, timeout);
-	side->meets = false;
-	side->met = !both_synced(side) ||
-		    pb->super.met_view == pb->super.view.number;
+	prepare_meeting(side);
 	side->conn = conn;
 	side->reason[0] = '\0';
 	pb_conn_start(conn);

@@ -176,7 +176,7 @@ static int arm(struct pb_device *pb)
 
 	pb->sync.slot = max(0, pb_durable_slot(&super, successor(pb)));
 	super.waits_view = super.view.number;
-	super.met_view = super.view.number;
+	pb_durable_meet(&super, successor(pb), pb->down.incarnation);
 	pb_crash_point(PB_CRASH_SYNC_ARMING);
 	if (pb->super.waits_view != super.waits_view)
 		ret = pb_device_store(pb, &super);
@@ -417,7 +417,8 @@ static int become_synced(struct pb_device *pb)
 	pb_crash_point(PB_CRASH_SYNCED_FLUSHED);
 	super.replica_state = PB_REPLICA_SYNCED;
 	super.data_view = super.view.number;
-	super.met_view = super.view.number;
+	pb_durable_meet(&super, pb->up.member.replica,
+			pb->apply.peer_incarnation);
 	memset(super.sync_source, 0, PB_UUID_LEN);
 	super.sync_view = 0;
 	ret = pb_device_store(pb, &super);

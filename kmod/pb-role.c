@@ -87,19 +87,21 @@ static int stop(struct pb_device *pb, char *reason)
 static int drain(struct pb_device *pb, const struct pb_verdict *verdict,
 		 char *reason)
 {
-	long left;
+	long left = msecs_to_jiffies(DRAIN_MS);
 
 	if (pb->role != PB_ROLE_PRIMARY || verdict->role == PB_ROLE_PRIMARY ||
 	    verdict->state != PB_REPLICA_SYNCED)
 		return 0;
-	pb_link_meet(pb);
-	if (pb->role == PB_ROLE_FAILED)
-		return stop(pb, reason);
-	left = wait_event_killable_timeout(pb->path.idle_wait,
-					   pb_path_idle(&pb->path) ||
-					   READ_ONCE(pb->path.disk) ||
-					   no_more_acks(pb),
-					   msecs_to_jiffies(DRAIN_MS));
+	do {
+		pb_link_meet(pb);
+		if (pb->role == PB_ROLE_FAILED)
+			return stop(pb, reason);
+		left = wait_event_killable_timeout(pb->path.idle_wait,
+						   pb_path_idle(&pb->path) ||
+						   READ_ONCE(pb->path.disk) ||
+						   no_more_acks(pb) ||
+						   pb_link_meets(pb), left);
+	} while (left > 0 && pb_link_meets(pb));
 	if (left < 0)
 		return pb_refuse(reason, -EINTR, "interrupted");
 	if (!pb_path_idle(&pb->path))
@@ -137,8 +139,12 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 		super->waits_view = 0;
 	if (verdict->state == PB_REPLICA_SYNCED)
 		super->data_view = view->number;
-	/* A write of this view may be missing that no log names. */
-	else if (READ_ONCE(pb->path.disk))
+	/*
+	 * A write of this view may be missing that no log names; or it was made
+	 * primary by force, and nobody knows what it has written since.
+	 */
+	else if (READ_ONCE(pb->path.disk) ||
+		 super->forced_view > super->met_view)
 		super->data_view = 0;
 	/* From here on there may be writes that a crash would lose. */
 	if (verdict->state >= PB_REPLICA_SYNCING)

@@ -103,6 +103,8 @@ static void pb_past_to_disk(const struct pb_super *super,
 	disk->sync_view = cpu_to_le64(super->sync_view);
 	disk->waits_view = cpu_to_le64(super->waits_view);
 	disk->met_view = cpu_to_le64(super->met_view);
+	disk->met_incarnation = cpu_to_le64(super->met_incarnation);
+	memcpy(disk->met_replica, super->met_replica, PB_UUID_LEN);
 	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
 		const struct pb_super_peer *from = &super->peers[i];
 		struct pb_disk_peer *to = &disk->peers[i];
@@ -126,6 +128,8 @@ static void pb_past_from_disk(const struct pb_disk_super *disk,
 	super->sync_view = le64_to_cpu(disk->sync_view);
 	super->waits_view = le64_to_cpu(disk->waits_view);
 	super->met_view = le64_to_cpu(disk->met_view);
+	super->met_incarnation = le64_to_cpu(disk->met_incarnation);
+	memcpy(super->met_replica, disk->met_replica, PB_UUID_LEN);
 	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
 		const struct pb_disk_peer *from = &disk->peers[i];
 		struct pb_super_peer *to = &super->peers[i];
@@ -300,6 +304,11 @@ static int pb_super_past(const struct pb_super *super, const char **why)
 		bad = "superblock: waits for acks in a view still to come";
 	else if (super->met_view > super->view.number)
 		bad = "superblock: met a neighbour in a view still to come";
+	else if (!super->met_view != pb_uuid_zero(super->met_replica) ||
+		 !super->met_view != !super->met_incarnation)
+		bad = "superblock: what is known of the neighbour it met does not fit";
+	else if (!memcmp(super->met_replica, super->replica, PB_UUID_LEN))
+		bad = "superblock: met itself";
 	else if (super->sync_view > super->view.number)
 		bad = "superblock: syncing since a view still to come";
 	else if (syncing && pb_uuid_zero(super->sync_source))

@@ -52,6 +52,8 @@ struct pb_super {
 	struct pb_super_peer	peers[PB_DISK_MAX_PEERS];
 	u64		capacity_sectors;
 	u64		met_view;
+	u64		met_incarnation;
+	u8		met_replica[PB_UUID_LEN];
 };
 
 /**
@@ -84,13 +86,15 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
  * order.
  *
  * Of the log and the maps: sizes and numbers in their ranges (PB_DISK_MIN_*,
- * PB_DISK_MAX_*); not more than
- * PB_DISK_MAX_EXTENTS extents in the capacity; as many blocks as pb_record_min_blocks() wants
- * for the slots.  Epochs not zero and below next_epoch.
+ * PB_DISK_MAX_*); not more than PB_DISK_MAX_EXTENTS extents in the capacity; as
+ * many blocks as pb_record_min_blocks() wants for the slots.  Epochs not zero
+ * and below next_epoch.
  *
  * Of the past: data_view, sync_view, waits_view, met_view and each base_view not
- * above the current view; a peer's met_view not above its base_view; sync_source and sync_view set in state syncing and only
- * there, the source another replica.
+ * above the current view; a peer's met_view not above its base_view; met_replica
+ * and met_incarnation set with a met_view and only then, and another replica's;
+ * sync_source and sync_view set in state syncing and only there, the source
+ * another replica.
  *
  * Of the peers: used only below nr_maps, all zero otherwise, none twice, this
  * replica not among them, no unknown flag.

@@ -143,6 +143,8 @@ static void valid_logs(struct pb_super *super)
 	super->next_epoch = 10 + rnd() % 9;
 	super->data_view = super->view.number;
 	super->met_view = super->view.number;
+	super->met_incarnation = !!super->met_view;
+	super->met_replica[0] = super->met_view ? 2 : 0;
 	if (super->replica_state == PB_REPLICA_SYNCING && super->view.number) {
 		super->sync_source[0] = 1;
 		super->sync_view = 1;

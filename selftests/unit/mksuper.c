@@ -51,6 +51,8 @@ static void fill(struct pb_super *super, bool view)
 	super->data_view = 3;
 	memset(super->peers[1].replica, 0xbb, PB_UUID_LEN);
 	super->met_view = 1;
+	super->met_incarnation = 5;
+	memset(super->met_replica, 0xbb, PB_UUID_LEN);
 	super->peers[1].base_view = 2;
 	super->peers[1].met_view = 1;
 	super->peers[1].epoch = 42;

@@ -81,6 +81,9 @@ pb-super.c|s/super->waits_view > super->view.number/0/|test_super
 pb-super.c|s/super->sync_view > super->view.number/0/|test_super
 pb-super.c|s/super->met_view > super->view.number/0/|test_super
 pb-super.c|s/if (peer->met_view > peer->base_view)/if (0)/|test_super
+pb-super.c|s/else if (!super->met_view != pb_uuid_zero(super->met_replica) ||/else if (/|test_super
+pb-super.c|s/!super->met_view != !super->met_incarnation/0/|test_super
+pb-super.c|s/else if (!memcmp(super->met_replica, super->replica, PB_UUID_LEN))/else if (0)/|test_super
 pb-super.c|s/if (syncing \&\& pb_uuid_zero(super->sync_source))/if (0)/|test_super
 pb-super.c|s/if (!syncing \&\& !pb_uuid_zero(super->sync_source))/if (0)/|test_super
 pb-super.c|s/if (syncing != !!super->sync_view)/if (0)/|test_super

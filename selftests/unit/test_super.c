@@ -29,6 +29,7 @@ static struct pb_super sample(u64 generation)
 		.data_view = 40 + generation,
 		.waits_view = 39 + generation,
 		.met_view = 38 + generation,
+		.met_incarnation = 0xabcd,
 	};
 	u32 i;
 
@@ -43,6 +44,7 @@ static struct pb_super sample(u64 generation)
 		super.peers[i].flags = i ? PB_DISK_PEER_STARTED : 0;
 	}
 
+	memset(super.met_replica, 0xcc, PB_UUID_LEN);
 	memset(super.volume, 0xaa, PB_UUID_LEN);
 	memset(super.replica, 0xbb, PB_UUID_LEN);
 	for (i = 0; i < 2; i++) {
@@ -79,7 +81,9 @@ static bool same_logs(const struct pb_super *a, const struct pb_super *b)
 	       a->nr_maps == b->nr_maps && a->data_view == b->data_view &&
 	       !memcmp(a->sync_source, b->sync_source, PB_UUID_LEN) &&
 	       a->sync_view == b->sync_view &&
-	       a->waits_view == b->waits_view && a->met_view == b->met_view;
+	       a->waits_view == b->waits_view && a->met_view == b->met_view &&
+	       a->met_incarnation == b->met_incarnation &&
+	       !memcmp(a->met_replica, b->met_replica, PB_UUID_LEN);
 }
 
 static bool same(const struct pb_super *a, const struct pb_super *b)
@@ -182,6 +186,8 @@ static void test_round_trip(void)
 	super.data_view = 0;
 	super.waits_view = 0;
 	super.met_view = 0;
+	super.met_incarnation = 0;
+	memset(super.met_replica, 0, PB_UUID_LEN);
 	memset(super.peers, 0, sizeof(super.peers));
 	super.name[0] = 0;
 	memset(super.name, 0, sizeof(super.name));
@@ -234,7 +240,8 @@ static void test_layout(void)
 	ok(byte[736] == 0xc0 && byte[752] == 17 && byte[760] == 201 &&
 	   byte[768] == 5 && byte[776] == 16 && byte[800] == 0xc1 &&
 	   byte[848] == 1, "peers at 736");
-	ok(byte[1192] == 45, "view in which it met a neighbour at 1192");
+	ok(byte[1192] == 45 && byte[1200] == 0xcd && byte[1208] == 0xcc &&
+	   byte[1223] == 0xcc, "whom it met, and when, at 1192");
 }
 
 static void test_head(void)
@@ -455,6 +462,13 @@ static void test_past(void)
 	WRONG("the data is of a view still to come", s.data_view = U64_MAX);
 	WRONG("waits for acks in a view still to come", s.waits_view = 48);
 	WRONG("met a neighbour in a view still to come", s.met_view = 48);
+	WRONG("what is known of the neighbour it met does not fit",
+	      s.met_view = 0);
+	WRONG("what is known of the neighbour it met does not fit",
+	      s.met_incarnation = 0);
+	WRONG("what is known of the neighbour it met does not fit",
+	      memset(s.met_replica, 0, PB_UUID_LEN));
+	WRONG("met itself", memcpy(s.met_replica, s.replica, PB_UUID_LEN));
 	WRONG("syncing from nobody", s.replica_state = PB_REPLICA_SYNCING);
 	WRONG("a source to sync from in another state", s.sync_source[15] = 1);
 	WRONG("the view in which syncing began does not fit", s.sync_view = 1);
@@ -570,6 +584,8 @@ static void test_view(void)
 	d.data_view = 0;
 	d.waits_view = 0;
 	d.met_view = 0;
+	d.met_incarnation = 0;
+	memset(d.met_replica, 0, PB_UUID_LEN);
 	memset(d.peers, 0, sizeof(d.peers));
 	refused(&d, 0, "no view at all");
 	d.nr_members = cpu_to_le32(1);

@@ -119,21 +119,30 @@ check "F is brought up to date" until_synced E F
 is "$(($(pbt status E sync_bytes) - before))" 4096 "only the one block was copied"
 check "they are equal" cmp -n $((sectors * 512)) $work/dE $work/dF
 
+# save_disks NAME, restore_disks NAME: what a snapshot would do
+save_disks() {
+	cp $work/d$1 $work/d$1.old
+	cp $work/m$1 $work/m$1.old
+}
+
+restore_disks() {
+	dmsetup remove $1
+	cp $work/d$1.old $work/d$1
+	cp $work/m$1.old $work/m$1
+	blockdev --flushbufs "$(dev d$1)"
+	blockdev --flushbufs "$(dev m$1)"
+	again $1
+}
+
 # The same from its data; but it was in that view, and its disks are an older copy.
-cp $work/dF $work/dF.old
-cp $work/mF $work/mF.old
+save_disks F
 check "E: view 7, F is synced" pbt view E 7 ef
 check "F: view 7" pbt view F 7 ef
 check "they connect" pbt pair E F
 is "$(pbt io E write $((9 << 20)) 4096 7)" 0 "a write into an extent that was cold"
 is "$(pbt io E flush)" 0 "a flush"
 check "E: view 8, F is left out" pbt view E 8 e
-dmsetup remove F
-cp $work/dF.old $work/dF
-cp $work/mF.old $work/mF
-blockdev --flushbufs $dev_dF
-blockdev --flushbufs $dev_mF
-again F
+restore_disks F
 check "E: view 9, F is back" pbt view E 9 ef-
 check "F: view 9" pbt view F 9 ef-
 check "they connect" pbt pair E F
@@ -141,6 +150,74 @@ check "F is brought up to date" until_synced E F
 check "they are equal" cmp -n $((sectors * 512)) $work/dE $work/dF
 dmsetup remove E
 dmsetup remove F
+
+# An older copy again, of an earlier life in the very view in which the two met last.
+make_disks G H
+replica G e region_size 4096
+replica H f region_size 4096
+check "G: view 1" pbt view G 1 ef
+check "H: view 1" pbt view H 1 ef
+check "they connect" pbt pair G H
+is "$(pbt io G write 1048576 262144 3)" 0 "a write"
+is "$(pbt io G flush)" 0 "a flush"
+dmsetup remove H
+save_disks H
+again H
+check "H, set up again: view 1" pbt view H 1 ef
+check "they connect" pbt pair G H
+is "$(pbt io G write $((9 << 20)) 4096 7)" 0 "a write into an extent that was cold"
+is "$(pbt io G flush)" 0 "a flush"
+check "G: view 2, H is not told" pbt view G 2 ef
+check "G: view 3, H is left out" pbt view G 3 e
+restore_disks H
+check "G: view 4, H is back" pbt view G 4 ef-
+check "H: view 4" pbt view H 4 ef-
+check "they connect" pbt pair G H
+check "H is brought up to date" until_synced G H
+check "they are equal" cmp -n $((sectors * 512)) $work/dG $work/dH
+
+# By force a history of its own, with numbers that the other one has as well.
+check "G: view 5, H is synced" pbt view G 5 ef
+check "G: view 6, as before" pbt view G 6 ef
+check "H: another view 5, by force" pbt view H 5 f force
+is "$(pbt io H write $((9 << 20)) 4096 8)" 0 "H writes"
+is "$(pbt io H flush)" 0 "a flush"
+check "G: view 7, H is left out" pbt view G 7 e
+check "G: view 8, H is back" pbt view G 8 ef-
+check "H: view 8" pbt view H 8 ef-
+check "they connect" pbt pair G H
+check "H is brought up to date" until_synced G H
+check "they are equal" cmp -n $((sectors * 512)) $work/dG $work/dH
+dmsetup remove G
+dmsetup remove H
+
+# An older copy of a disk that was brought up to date since.
+make_disks I J
+replica I e region_size 4096
+replica J f region_size 4096
+check "I: view 1" pbt view I 1 ef
+check "J: view 1" pbt view J 1 ef
+check "they connect" pbt pair I J
+is "$(pbt io I write 1048576 262144 3)" 0 "a write"
+is "$(pbt io I flush)" 0 "a flush"
+check "I: view 2, J is left out" pbt view I 2 e
+check "J: view 2" pbt view J 2 e
+save_disks J
+is "$(pbt io I write $((13 << 20)) 4096 9)" 0 "I writes without it"
+is "$(pbt io I flush)" 0 "a flush"
+check "I: view 3, J is back" pbt view I 3 ef-
+check "J: view 3" pbt view J 3 ef-
+check "they connect" pbt pair I J
+check "J is brought up to date" until_synced I J
+check "I: view 4, J is left out" pbt view I 4 e
+restore_disks J
+check "I: view 5, J is back" pbt view I 5 ef-
+check "J: view 5" pbt view J 5 ef-
+check "they connect" pbt pair I J
+check "J is brought up to date" until_synced I J
+check "they are equal" cmp -n $((sectors * 512)) $work/dI $work/dJ
+dmsetup remove I
+dmsetup remove J
 
 # The roles change, and the old primary comes back.
 check "B: view 10, alone" pbt view B 10 b

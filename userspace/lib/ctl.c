@@ -278,6 +278,12 @@ const struct pb_link *pb_status_link(const struct pb_ioc_status *status,
 		return &status->upstream;
 	if (down)
 		return &status->downstream;
+	if (status->flags & PB_STATUS_STANDS) {
+		pb_fail(err, -ENOLINK,
+			"it crashed and only stands in view %llu: a view with a higher number first ('pbctl view set')",
+			(unsigned long long)status->view.number);
+		return NULL;
+	}
 	if (status->role == PB_ROLE_UNCONFIRMED && status->view.number) {
 		pb_fail(err, -ENOLINK,
 			"nobody has confirmed view %llu since this replica was set up: 'pbctl view set' first",

@@ -316,6 +316,8 @@ static void add_logs(struct json_object *object, const struct pb_super *super)
 	add_u64(object, "sync_view", super->sync_view);
 	add_u64(object, "waits_view", super->waits_view);
 	add_u64(object, "met_view", super->met_view);
+	pb_json_add(object, "met_replica", pb_json_uuid(super->met_replica));
+	add_hex(object, "met_incarnation", super->met_incarnation, 16);
 	pb_json_add(object, "peers", json_peers(super));
 }
 

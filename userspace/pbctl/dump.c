@@ -115,8 +115,10 @@ static void print_past(const struct pb_super *super)
 		printf("  waits          for an unsynced successor's acks since view %llu\n",
 		       (unsigned long long)super->waits_view);
 	if (super->met_view)
-		printf("  met            a neighbour last in view %llu\n",
-		       (unsigned long long)super->met_view);
+		printf("  met            %s in view %llu, incarnation %016llx\n",
+		       pb_uuid_text(super->met_replica, uuid),
+		       (unsigned long long)super->met_view,
+		       (unsigned long long)super->met_incarnation);
 }
 
 static void print_super(const struct pb_super *super)

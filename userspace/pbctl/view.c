@@ -146,6 +146,8 @@ static int run_show(int argc, char **argv)
 	} else {
 		printf("%s: view %llu%s\n", name,
 		       (unsigned long long)status.view.number,
+		       status.flags & PB_STATUS_STANDS ?
+		       ", in which it cannot serve" :
 		       status.role == PB_ROLE_UNCONFIRMED ?
 		       ", not confirmed since it was set up" : "");
 		print_members(&status.view, status.replica);

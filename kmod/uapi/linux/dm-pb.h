@@ -33,8 +33,9 @@
 
 /**
  * enum pb_role - what this replica does in its current view
- * @PB_ROLE_UNCONFIRMED: set up, but nobody has said yet which view is current;
- *	every bio and every peer is refused
+ * @PB_ROLE_UNCONFIRMED: set up, but nobody has said yet which view is current,
+ *	or it crashed and can only stand in that one (PB_STATUS_STANDS); every bio
+ *	and every peer is refused
  * @PB_ROLE_IDLE: has no place in the current view
  * @PB_ROLE_BACKUP: a member behind the primary
  * @PB_ROLE_PRIMARY: the head of the view; the only role that serves bios
