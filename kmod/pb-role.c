@@ -147,10 +147,10 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 		 super->forced_view > super->met_view)
 		super->data_view = 0;
 	/* From here on there may be writes that a crash would lose. */
-	if (verdict->state >= PB_REPLICA_SYNCING)
-		super->flags |= PB_DISK_ACTIVE;
-	else
+	if (verdict->state < PB_REPLICA_SYNCING)
 		super->flags &= ~PB_DISK_ACTIVE;
+	else if (verdict->role != PB_ROLE_UNCONFIRMED)
+		super->flags |= PB_DISK_ACTIVE;
 	if (verdict->state != PB_REPLICA_SYNCING) {
 		memset(super->sync_source, 0, PB_UUID_LEN);
 		super->sync_view = 0;

@@ -218,6 +218,17 @@ static int pb_view_confirm(const struct pb_self *self,
 	verdict->role = pb_role_at(index);
 	verdict->state = pb_state_in(self->state, index, synced);
 	verdict->index = index;
+	/*
+	 * It was brought up to date in this view, and its primary does not take
+	 * it back in another set-up: the next view says what it is.
+	 */
+	if (index != PB_NO_MEMBER && !synced &&
+	    self->state == PB_REPLICA_SYNCED &&
+	    self->role == PB_ROLE_UNCONFIRMED) {
+		verdict->role = PB_ROLE_UNCONFIRMED;
+		verdict->state = PB_REPLICA_SYNCED;
+		verdict->index = PB_NO_MEMBER;
+	}
 	return 0;
 }
 

@@ -97,7 +97,10 @@ int pb_view_valid(const struct pb_view *view, const char **why);
  *    primary its copy and its peer's may differ, as a backup what it acked and
  *    had not flushed is gone): -EUCLEAN.
  *    A sole synced member confirms also after a crash, and so does a replica
- *    that is not listed as synced: nobody relies on its copy.  Rules 4 and 5
+ *    that is not listed as synced: nobody relies on its copy.  But a member
+ *    whose state is synced although the view does not list it so, and that is
+ *    not confirmed, stays unconfirmed and synced: it was brought up to date in
+ *    this view, in an earlier set-up, and has no use in it any more.  Rules 4 and 5
  *    hold for the state, which changes only if the superblock contradicted
  *    itself.
  * 3. More than two members: -EOPNOTSUPP.

@@ -391,6 +391,19 @@ static void test_rule_2_backup(void)
 	taken(&self, self.view, 0,
 	      again(unsynced(PB_ROLE_BACKUP, PB_REPLICA_SYNCING, 1)),
 	      "2: a crashed syncing backup");
+	self.state = PB_REPLICA_SYNCED;
+	taken(&self, self.view, 0, again(stands),
+	      "2: a crashed backup that was brought up to date in the view");
+	taken(&self, two(6, A, B, SYNCED), 0, stands,
+	      "6: which may be synced in the next one");
+	taken(&self, two(6, A, B, 0), 0,
+	      unsynced(PB_ROLE_BACKUP, PB_REPLICA_STALE, 1),
+	      "5: or begin anew");
+	self.crashed = false;
+	taken(&self, self.view, 0, again(stands),
+	      "2: the same, if it was taken down in order");
+	taken(&self, two(6, A, B, SYNCED), 0, backup,
+	      "6: then it is a synced backup in the next one");
 	self.view = one(5, A);
 	self.state = PB_REPLICA_BLANK;
 	taken(&self, self.view, 0,
@@ -765,6 +778,19 @@ static void judge_new(const struct pb_self *self, const struct pb_view *view,
 	}
 }
 
+/* Crashed beside another synced member; or synced since the view was made. */
+static bool only_stands(const struct pb_self *self, const struct pb_view *view,
+			const struct pb_verdict *v, u32 place)
+{
+	bool listed = listed_synced(view, self->replica);
+
+	if (v->confirm)
+		return place != PB_NO_MEMBER && !listed &&
+		       self->state == PB_REPLICA_SYNCED &&
+		       self->role == PB_ROLE_UNCONFIRMED;
+	return self->crashed && listed && count_synced(view) > 1;
+}
+
 static void judge(const struct pb_self *self, const struct pb_view *view,
 		  u32 flags, const struct pb_verdict *v)
 {
@@ -772,8 +798,7 @@ static void judge(const struct pb_self *self, const struct pb_view *view,
 	u32 role = place == PB_NO_MEMBER ? PB_ROLE_IDLE :
 		   place ? PB_ROLE_BACKUP : PB_ROLE_PRIMARY;
 
-	if (!v->confirm && self->crashed && count_synced(view) > 1 &&
-	    listed_synced(view, self->replica)) {
+	if (only_stands(self, view, v, place)) {
 		expect(STANDS, self->role == PB_ROLE_UNCONFIRMED);
 		role = PB_ROLE_UNCONFIRMED;
 		place = PB_NO_MEMBER;
@@ -785,7 +810,8 @@ static void judge(const struct pb_self *self, const struct pb_view *view,
 	expect(REWRITTEN, v->confirm == (view->number == self->view.number));
 	expect(REWRITTEN, !v->confirm || same_text(view, &self->view));
 	if (v->state == PB_REPLICA_SYNCED) {
-		expect(SYNCED_UNLISTED, listed_synced(view, self->replica));
+		expect(SYNCED_UNLISTED, role == PB_ROLE_UNCONFIRMED ||
+		       listed_synced(view, self->replica));
 		expect(SYNCED_FROM_NOTHING,
 		       v->forced || self->state == PB_REPLICA_SYNCED);
 	}
@@ -795,7 +821,8 @@ static void judge(const struct pb_self *self, const struct pb_view *view,
 		judge_new(self, view, flags, v);
 	else
 		expect(FORCE_UNASKED, !v->forced);
-	if (v->confirm && self->crashed && v->state == PB_REPLICA_SYNCED)
+	if (v->confirm && self->crashed && v->state == PB_REPLICA_SYNCED &&
+	    role != PB_ROLE_UNCONFIRMED)
 		expect(SILENT_DIFFERENCE, count_synced(view) == 1);
 }
 

@@ -30,7 +30,7 @@ is "$(pbt status X role) $(pbt status X view) $(pbt status X flags)" "unconfirme
 is "$(pbt status Y role) $(pbt status Y view) $(pbt status Y flags)" "unconfirmed 2 crashed,stands" "and so does Y"
 is "$(pbt io X read) $(pbt io Y read)" "EBADE EBADE" "they serve nothing"
 is "$(pbt view Y 2 ba)" EUCLEAN "nor when told again"
-check "status says what is needed" sh -c "$PBCTL status X | grep -q 'crashed before view 2.*until there is a view with a higher number'"
+check "status says what is needed" sh -c "$PBCTL status X | grep -q 'cannot serve in view 2.*a view with a higher number is needed'"
 dmsetup remove X
 again X
 is "$(pbt status X view) $(pbt status X flags)" "2 crashed" "removed and set up: the same"

@@ -26,6 +26,14 @@ check "B is brought up to date" until_synced A B
 sent=$(($(pbt status A tx_bytes) - sent))
 [ "$sent" -lt $((sectors * 512 / 2)) ]
 ok $? "what is zero was not sent: $sent bytes"
+# Set up again before the next view: of no use in this one, and still synced.
+dmsetup remove B
+again B
+check "B: view 2, again" pbt view B 2 ab-
+is "$(pbt status B role) $(pbt status B state) $(pbt status B flags)" "unconfirmed synced stands" "B only stands in it"
+dmsetup remove B
+again B
+is "$(pbt status B flags)" - "and has not crashed by that"
 check "A: view 3, B is synced" pbt view A 3 ab
 check "B: view 3" pbt view B 3 ab
 check "they connect" pbt pair A B

@@ -280,7 +280,7 @@ const struct pb_link *pb_status_link(const struct pb_ioc_status *status,
 		return &status->downstream;
 	if (status->flags & PB_STATUS_STANDS) {
 		pb_fail(err, -ENOLINK,
-			"it crashed and only stands in view %llu: a view with a higher number first ('pbctl view set')",
+			"it was set up again and has no role in view %llu: a view with a higher number first ('pbctl view set')",
 			(unsigned long long)status->view.number);
 		return NULL;
 	}

@@ -98,7 +98,7 @@ static void advise_unconfirmed(const struct pb_ioc_status *status,
 		say(advice, "no view yet: set the volume's view, for a new volume 'pbctl view set %s --number 1 --member %s'",
 		    name, pb_uuid_text(status->replica, uuid));
 	else if (status->flags & PB_STATUS_STANDS)
-		say(advice, "it crashed before view %llu, and may differ from the other synced member: it serves nothing until there is a view with a higher number ('pbctl view set')",
+		say(advice, "it was set up again and cannot serve in view %llu beside the other member: a view with a higher number is needed ('pbctl view set')",
 		    (unsigned long long)view->number);
 	else if ((status->flags & PB_STATUS_CRASHED) && nr_synced(view) > 1)
 		say(advice, "it crashed in view %llu, where other members may have gone on: a view with a higher number is needed ('pbctl view set')",

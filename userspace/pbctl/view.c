@@ -98,7 +98,7 @@ static int run_set(int argc, char **argv)
 	       pb_state_name(status.replica_state),
 	       (unsigned long long)status.view.number);
 	if (status.role == PB_ROLE_UNCONFIRMED)
-		fprintf(stderr, "pbctl: it serves nothing in this view: it crashed and may differ from another synced member; a next view is needed\n");
+		fprintf(stderr, "pbctl: it was set up again and serves nothing in this view beside the other member: a view with a higher number is needed\n");
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;
 }

@@ -34,8 +34,8 @@
 /**
  * enum pb_role - what this replica does in its current view
  * @PB_ROLE_UNCONFIRMED: set up, but nobody has said yet which view is current,
- *	or it crashed and can only stand in that one (PB_STATUS_STANDS); every bio
- *	and every peer is refused
+ *	or it can only stand in that one (PB_STATUS_STANDS); every bio and every
+ *	peer is refused
  * @PB_ROLE_IDLE: has no place in the current view
  * @PB_ROLE_BACKUP: a member behind the primary
  * @PB_ROLE_PRIMARY: the head of the view; the only role that serves bios
@@ -169,7 +169,8 @@ struct pb_ioc_list {
  *
  * A replica that crashed takes a new view that calls it synced beside another
  * member, but stays unconfirmed in it (see the status): it serves nothing, and
- * may have a place in the view after it.
+ * may have a place in the view after it.  So does one that was brought up to date
+ * in a view, set up again, and is told that view once more.
  *
  * Errors: EINVAL (malformed), ENOTUNIQ (a member twice), ESTALE (older than
  * the current view), EEXIST (same number, other members), EPERM (this replica
@@ -493,7 +494,7 @@ struct pb_resize_info {
 #define PB_STATUS_META_FAILED	(1U << 4)	/* the metadata device failed */
 #define PB_STATUS_THROUGH_BACKUP (1U << 5)	/* the data device is not used: the backup serves */
 #define PB_STATUS_DISK_ERRORS	(1U << 6)	/* the data device failed writes, and the application was told */
-#define PB_STATUS_STANDS	(1U << 7)	/* took this view since it was set up, and cannot serve in it: it crashed */
+#define PB_STATUS_STANDS	(1U << 7)	/* took this view since it was set up, and has no role in it: it needs the next */
 
 /**
  * struct pb_ioc_status - PB_IOC_STATUS: everything about one volume (out)
