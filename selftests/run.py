@@ -185,7 +185,10 @@ def unit_jobs():
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "unit"), "all"], check=True)
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
-                         "test_map")]
+                         "test_map", "test_views")]
+    # States and sequences.
+    jobs.append(Job("unit/test_views_search", [os.path.join(HERE, "unit", "build", "test_views_search")]
+                    + (["10000000", "3000000"] if LONG else [])))
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))

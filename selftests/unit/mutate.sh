@@ -47,7 +47,11 @@ pb-view.c|s/(self->waits || pb_view_other_synced(view, index))) {/0) {/|test_vie
 pb-view.c|s/if (self->crashed && beside && /if (self->crashed \&\& index \&\& /|test_view
 pb-view.c|s/ && self->role != PB_ROLE_UNCONFIRMED) {/) {/|test_view
 pb-view.c|s/if (self->crashed && beside && self->role != PB_ROLE_UNCONFIRMED)/if (0)/|test_view
-pb-view.c|s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
+pb-view.c|/^static int pb_view_confirm/,/^}/s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
+pb-view.c|/^static int pb_view_move/,/^}/s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
+pb-view.c|s/verdict->state = PB_REPLICA_SYNCED;//|test_view
+pb-view.c|s/if (index != PB_NO_MEMBER \&\& !synced/if (!synced/|test_view
+pb-view.c|s/	    self->state == PB_REPLICA_SYNCED \&\&$/	    self->state \&\&/|test_view
 pb-view.c|s/if (synced && self->crashed && pb_view_other_synced/if (self->crashed \&\& pb_view_other_synced/|test_view
 pb-view.c|s/if (self->diverged && beside)/if (0)/|test_view
 pb-view.c|s/self->view.number != view->number - 1/self->view.number > view->number - 1/|test_view
@@ -131,6 +135,31 @@ pb-record.c|s/record->seq != seq/0/|test_record
 pb-record.c|s/last > window ? last - window + 1 : 1/window ? 1 : last/|test_record
 pb-record.c|s/last > window ? last - window + 1 : 1/last > window ? last - window + 2 : 1/|test_record
 pb-record.c|s/#define PB_RECORD_SPARE		3/#define PB_RECORD_SPARE		2/|test_record
+views.c|s/	if (!volume->acked)$/	if (0)/|test_views
+views.c|s/	if (!volume->acked)$/	if (0)/|test_views_search
+views.c|s/	volume->acked = false;/	;/|test_views
+views.c|s/if (ping->seq <= node->seq)/if (0)/|test_views
+views.c|s/if (!pb_incarnation_older(ping->incarnation, node->incarnation))/if (1)/|test_views
+views.c|s/now - since > volume->dead_after/now - since >= volume->dead_after/|test_views
+views.c|s/.heard \&\& !pv_dead(volume, node, now);/.heard \&\& now;/|test_views
+views.c|s/volume->began;$/0;/|test_views
+views.c|s/if (!back \&\& holds_all(volume, backup) \&\&/if (holds_all(volume, backup) \&\&/|test_views
+views.c|s/if (backup \&\& backup->synced) {/if (backup) {/|test_views
+views.c|s/if (!node_of(volume, backup)->heard \&\&/if (0 \&\&/|test_views
+views.c|s/	    volume->nodes\[node\].view != volume->view.number ||//|test_views
+views.c|s/			       (node->view == volume->view.number \&\&/			       (0 \&\&/|test_views_search
+views.c|s/	if (volume->behind)$/	if (0)/|test_views
+views.c|s/	volume->handover = true;/	;/|test_views
+views.c|s/now < volume->handover_ends \&\&/1 \&\&/|test_views
+views.c|s/if (why == PV_WHY_BACKUP_UNREACHABLE)/if (0)/|test_views
+views.c|s/failed(node) || node->older_image || node->unreachable ||/node->older_image || node->unreachable ||/|test_views
+views.c|s/if (why != PV_WHY_BACKUP_RESTARTED)/if (1)/|test_views_search
+views.c|s/	keep_member(\&next, \&members\[1\], true);/	add_member(volume, \&next, members[1].node, true);/|test_views
+views.c|s/if (replaced(volume, primary))/if (0)/|test_views
+views.c|s/	while (number == volume->view.number \&\& next_view(volume, now))/	if (number == volume->view.number \&\& next_view(volume, now))/|test_views
+views.c|s/if (node->state != PB_REPLICA_BLANK)$/if (1)/|test_views
+views.c|s/		    node->state != PB_REPLICA_SYNCED)/		    0)/|test_views
+views.c|s/	volume->nodes\[node\].evicted = true;/	;/|test_views
 pb-map.c|s/le32_to_cpu(disk->crc) != pb_map_crc(disk)/0/|test_map
 pb-map.c|s/if (memcmp(disk->replica, id->replica, PB_UUID_LEN))/if (0)/|test_map
 pb-map.c|s/if (le64_to_cpu(disk->epoch) != id->epoch)/if (0)/|test_map
@@ -160,15 +189,18 @@ EOF
 check() {
 	file=$1 expr=$2 test=$3
 
-	rm -rf "$tmp/kmod"
-	cp -r "$root/kmod" "$tmp/kmod"
-	sed -i "$expr" "$tmp/kmod/$file"
-	if cmp -s "$root/kmod/$file" "$tmp/kmod/$file"; then
+	rm -rf "$tmp/kmod" "$tmp/pbviewd"
+	cp -r "$root/kmod" "$root/userspace/pbviewd" "$tmp"
+	dir=kmod
+	from=$root/kmod
+	[ -e "$from/$file" ] || { dir=pbviewd; from=$root/userspace/pbviewd; }
+	sed -i "$expr" "$tmp/$dir/$file"
+	if cmp -s "$from/$file" "$tmp/$dir/$file"; then
 		echo "changes nothing"
 		return 1
 	fi
 	if ! make -s -C "$here" O="$tmp/build" KMOD="$tmp/kmod" \
-		"$tmp/build/$test" >"$tmp/log" 2>&1; then
+		PBVIEWD="$tmp/pbviewd" "$tmp/build/$test" >"$tmp/log" 2>&1; then
 		echo "does not compile"
 		return 1
 	fi

@@ -1,0 +1,708 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The view function, by the rules of the published courses on primary/backup
+ * replication, put on replicas with disks, and by those that are our own.  Most
+ * of it runs twice: with dead-after 1, where all changes come with a ping, and
+ * with dead-after 5, where a tick may bring them too.
+ */
+#include <stdlib.h>
+
+#include "pb-view.h"
+#include "tap.h"
+#include "views.h"
+
+#define INTERVAL	100
+#define NR_NODES	4
+
+/* A node as the server may see it: it does what it is told. */
+struct sim {
+	struct pv_ping ping;
+	bool obeys;
+};
+
+static struct pv_volume volume;
+static struct sim sims[NR_NODES];
+static u64 now;
+static u32 flavour;
+static const char *why;
+
+static void set_up(u32 node)
+{
+	struct pv_ping *ping = &sims[node].ping;
+
+	ping->incarnation = ((ping->incarnation >> 16) + 1) << 16 | 7;
+	ping->view = 0;
+	ping->flags = 0;
+	sims[node].obeys = true;
+}
+
+/* Node 0 and 1 have the volume's data, the others are blank. */
+static void begin(void)
+{
+	u32 i;
+
+	now = 1000000;
+	volume = (struct pv_volume) {
+		.dead_after = flavour * INTERVAL, .handover_ms = 6000,
+		.began = now, .nr_nodes = NR_NODES,
+	};
+	memset(sims, 0, sizeof(sims));
+	for (i = 0; i < NR_NODES; i++) {
+		sims[i].ping.node = i;
+		memset(sims[i].ping.replica, 0xa0 + i, PB_UUID_LEN);
+		sims[i].ping.state = i < 2 ? PB_REPLICA_SYNCED :
+					     PB_REPLICA_BLANK;
+		sims[i].ping.reaches = ~0ULL;
+		set_up(i);
+	}
+}
+
+static u32 place(const struct pv_view *view, u32 node)
+{
+	u32 i;
+
+	for (i = 0; i < view->nr; i++)
+		if (view->members[i].node == node)
+			return i;
+	return PV_NO_NODE;
+}
+
+static void obey(u32 node, const struct pv_view *view)
+{
+	struct pv_ping *ping = &sims[node].ping;
+	u32 at = place(view, node);
+	bool synced = at != PV_NO_NODE && view->members[at].synced;
+
+	if (!view->number || ping->view == view->number)
+		return;
+	ping->view = view->number;
+	ping->disk_view = view->number;
+	ping->flags = 0;
+	if (synced)
+		ping->state = PB_REPLICA_SYNCED;
+	else if (ping->state == PB_REPLICA_SYNCED)
+		ping->state = PB_REPLICA_STALE;
+}
+
+static int say(u32 node)
+{
+	struct pv_view view;
+	int ret;
+
+	sims[node].ping.seq++;
+	ret = pv_ping(&volume, &sims[node].ping, now);
+	pv_answer(&volume, node, &view);
+	if (sims[node].obeys)
+		obey(node, &view);
+	return ret;
+}
+
+/* An interval in which these nodes ping, in this order. */
+static void rounds(u32 times, u32 nodes)
+{
+	u32 i;
+
+	while (times--) {
+		now += INTERVAL;
+		for (i = 0; i < NR_NODES; i++)
+			if (nodes >> i & 1)
+				say(i);
+		if (flavour > 1)
+			pv_tick(&volume, now);
+	}
+}
+
+#define ONLY(node)	(1U << (node))
+
+/* Long enough that who is silent is dead. */
+static void until_dead(u32 alive)
+{
+	rounds(flavour + 1, alive);
+}
+
+static void view_is(u64 number, u32 primary, u32 backup, bool synced,
+		    const char *text)
+{
+	const struct pv_view *view = &volume.view;
+	u32 second = view->nr > 1 ? view->members[1].node : PV_NO_NODE;
+	bool good = view->number == number && view->nr &&
+		    view->members[0].node == primary && second == backup &&
+		    (second == PV_NO_NODE || view->members[1].synced == synced);
+
+	ok(good, "%s", text);
+	if (!good)
+		printf("# view %llu: %d, %d%s; why: %s\n",
+		       (unsigned long long)view->number,
+		       view->nr ? (int)view->members[0].node : -1, (int)second,
+		       view->nr > 1 && view->members[1].synced ? " synced" : "",
+		       pv_why_text(view->why));
+}
+
+static void alone(u64 number, u32 primary, const char *text)
+{
+	view_is(number, primary, PV_NO_NODE, false, text);
+}
+
+/* 0 is primary, 1 its synced backup, in view 3. */
+static void make_pair(void)
+{
+	begin();
+	say(0);
+	rounds(1, ONLY(0));
+	rounds(2, ONLY(0) | ONLY(1));
+	sims[0].ping.flags |= PV_PING_BACKUP_SYNCED;
+	rounds(2, ONLY(0) | ONLY(1));
+	if (volume.view.number != 3 || !volume.acked ||
+	    !volume.view.members[1].synced)
+		ok(false, "a pair is made");
+}
+
+/* The course's rules */
+
+static void test_first(void)
+{
+	begin();
+	rounds(2, ONLY(2));
+	is(volume.view.number, 0, "a blank replica makes no view");
+	begin();
+	say(0);
+	alone(1, 0, "the first that has the data is primary of view 1");
+	is(volume.acked, 0, "it has not acknowledged it");
+	is(say(0), 1, "its next ping does");
+	is(volume.acked, 1, "now it has");
+	rounds(3, ONLY(0));
+	alone(1, 0, "no empty change");
+	is(volume.view.why, PV_WHY_FIRST, "why view 1");
+}
+
+static void test_backup(void)
+{
+	begin();
+	say(0);
+	say(1);
+	alone(1, 0, "no backup before the view is acknowledged");
+	say(0);
+	view_is(2, 0, 1, false, "an idle node is backup as soon as it is");
+	is(volume.view.why, PV_WHY_BACKUP_ADDED, "why view 2");
+	say(2);
+	view_is(2, 0, 1, false, "no change for one more idle node");
+	rounds(3, ONLY(0) | ONLY(1) | ONLY(2));
+	view_is(2, 0, 1, false, "the view stays as it is");
+	sims[0].ping.flags |= PV_PING_BACKUP_SYNCED;
+	say(0);
+	view_is(3, 0, 1, true, "once it is synced it is called so");
+	is(volume.view.why, PV_WHY_BACKUP_SYNCED, "why view 3");
+}
+
+static void test_primary_dies(void)
+{
+	make_pair();
+	until_dead(ONLY(1));
+	alone(4, 1, "the backup takes over from a dead primary");
+	is(volume.view.why, PV_WHY_PRIMARY_DEAD, "why view 4");
+	rounds(1, ONLY(1));
+	set_up(0);
+	rounds(2, ONLY(0) | ONLY(1));
+	view_is(5, 1, 0, false, "the old primary comes back as backup");
+	make_pair();
+	rounds(1, ONLY(0) | ONLY(1) | ONLY(2));
+	until_dead(ONLY(1) | ONLY(2));
+	view_is(4, 1, 2, false, "an idle node is backup in the same change");
+}
+
+static void test_primary_restarts(void)
+{
+	make_pair();
+	set_up(0);
+	sims[0].obeys = false;
+	say(0);
+	view_is(4, 1, 0, false, "a primary that restarts is dead at once");
+	is(volume.view.why, PV_WHY_PRIMARY_RESTARTED, "why view 4");
+	begin();
+	say(0);
+	say(0);
+	set_up(0);
+	sims[0].obeys = false;
+	is(say(0), 0, "a sole one that restarts has moved into nothing yet");
+	say(1);
+	alone(1, 0, "so nothing follows its view");
+	sims[0].obeys = true;
+	say(0);
+	say(0);
+	view_is(2, 0, 1, false, "it goes on in its view");
+}
+
+static void test_waits_for_ack(void)
+{
+	make_pair();
+	until_dead(ONLY(1));
+	alone(4, 1, "view 4 has one member");
+	sims[1].obeys = false;
+	sims[1].ping.view = 3;
+	set_up(0);
+	rounds(20, ONLY(0) | ONLY(2));
+	alone(4, 1, "a view that is not acknowledged stays, whoever is dead");
+	sims[1].ping.view = 4;
+	sims[1].ping.disk_view = 4;
+	say(1);
+	is(volume.view.number, 5, "until its primary acknowledges it");
+	/* Not by a life that has not moved into it. */
+	begin();
+	say(0);
+	set_up(0);
+	sims[0].obeys = false;
+	sims[0].ping.disk_view = 1;
+	say(0);
+	is(volume.acked, 0, "the view on its disk is no acknowledgement");
+}
+
+static void test_uninitialised(void)
+{
+	make_pair();
+	until_dead(0);
+	rounds(20, ONLY(2) | ONLY(3));
+	view_is(3, 0, 1, true, "both dead: nobody else is made primary");
+	begin();
+	say(0);
+	rounds(2, ONLY(0) | ONLY(1));
+	until_dead(ONLY(1) | ONLY(2));
+	ok(volume.view.members[0].node == 0, "an unsynced backup is not promoted");
+	rounds(20, ONLY(1) | ONLY(2));
+	ok(volume.view.members[0].node == 0, "however long that takes");
+}
+
+static void test_idle(void)
+{
+	begin();
+	say(0);
+	say(1);
+	now += flavour * INTERVAL + 1;
+	say(0);
+	rounds(1, ONLY(0));
+	alone(1, 0, "an idle node that is dead is not used");
+	say(1);
+	say(0);
+	view_is(2, 0, 1, false, "a single ping revives it");
+	begin();
+	sims[3].ping.state = PB_REPLICA_STALE;
+	say(0);
+	say(2);
+	say(3);
+	say(0);
+	view_is(2, 0, 3, false, "one with some of the data comes before a blank one");
+	make_pair();
+	say(2);
+	until_dead(ONLY(0));
+	alone(4, 0, "a dead backup is not replaced by a dead idle node");
+	is(volume.view.why, PV_WHY_BACKUP_DEAD, "why view 4");
+}
+
+static void test_same_interval(void)
+{
+	make_pair();
+	rounds(1, ONLY(2));
+	until_dead(ONLY(2));
+	view_is(3, 0, 1, true, "primary and backup die together: no change");
+	sims[0].obeys = true;
+	rounds(flavour + 2, ONLY(0) | ONLY(2));
+	view_is(4, 0, 2, false, "the primary was only silent: it goes on");
+	make_pair();
+	until_dead(0);
+	rounds(1, ONLY(1));
+	alone(4, 1, "the backup was only silent: it takes over");
+}
+
+/* Old, duplicated, reordered */
+
+static void test_old_pings(void)
+{
+	struct pv_ping old, first;
+	struct pv_volume before;
+
+	make_pair();
+	first = sims[0].ping;
+	rounds(1, ONLY(0) | ONLY(1));
+	old = sims[0].ping;
+	rounds(1, ONLY(0) | ONLY(1));
+	before = volume;
+	now++;
+	is(pv_ping(&volume, &old, now), -ESTALE, "an older ping");
+	is(pv_ping(&volume, &sims[0].ping, now), -ESTALE, "the same once more");
+	ok(!memcmp(&before, &volume, sizeof(volume)), "they change nothing");
+	until_dead(ONLY(1));
+	alone(4, 1, "view 4");
+	pv_ping(&volume, &old, now);
+	pv_ping(&volume, &first, now);
+	rounds(1, ONLY(1));
+	alone(4, 1, "old pings do not bring the dead back");
+	/* Another disk in the same node, and its older image. */
+	make_pair();
+	sims[1].ping.incarnation -= 1 << 16;
+	sims[1].obeys = false;
+	is(say(1), -ESTALE, "an older incarnation");
+	is(volume.nodes[1].older_image, 1, "is noted");
+	until_dead(ONLY(0) | ONLY(1));
+	alone(4, 0, "and is as good as dead");
+	sims[1].ping.seq = 3;
+	is(say(1), -ESTALE, "and an older ping of it");
+}
+
+static void test_hostile(void)
+{
+	struct pv_volume before;
+	struct pv_ping ping;
+
+	make_pair();
+	before = volume;
+	ping = sims[1].ping;
+	ping.seq += 100;
+#define WRONG(text, change) do {					\
+		struct pv_ping p = ping;				\
+									\
+		change;							\
+		is(pv_ping(&volume, &p, now), -EINVAL, text);		\
+	} while (0)
+	WRONG("no such node", p.node = NR_NODES);
+	WRONG("no such node, far off", p.node = U32_MAX);
+	WRONG("no replica", memset(p.replica, 0, PB_UUID_LEN));
+	WRONG("no incarnation", p.incarnation = 0);
+	WRONG("moved into what is not on its disk", p.view = p.disk_view + 1);
+	WRONG("an unknown state", p.state = 4);
+	WRONG("an unknown flag", p.flags = 1U << 31);
+	ok(!memcmp(&before, &volume, sizeof(volume)), "they change nothing");
+	ping.disk_view = 1000;
+	pv_ping(&volume, &ping, now);
+	is(volume.behind, 1, "a replica knows a later view");
+	until_dead(ONLY(0));
+	is(volume.behind, 1, "that is not forgotten");
+	view_is(3, 0, 1, true, "no view is made by an old state");
+	begin();
+	sims[0].ping.disk_view = 58;
+	rounds(3, ONLY(0) | ONLY(1));
+	is(volume.view.number, 0, "no view 1 for a volume that has had views");
+}
+
+/* Our own */
+
+static void test_both_restart(void)
+{
+	make_pair();
+	set_up(0);
+	set_up(1);
+	sims[0].obeys = false;
+	sims[1].obeys = false;
+	now += INTERVAL / 2;
+	say(1);
+	view_is(4, 0, 1, false, "the backup restarted: unsynced, at once");
+	is(volume.view.why, PV_WHY_BACKUP_RESTARTED, "why view 4");
+	say(0);
+	view_is(4, 0, 1, false, "the primary as well: it has to come back");
+	sims[0].obeys = true;
+	say(0);
+	say(0);
+	is(volume.acked, 1, "it goes on");
+	/* Before the primary has moved into the view. */
+	make_pair();
+	volume.acked = false;
+	set_up(0);
+	set_up(1);
+	sims[0].obeys = false;
+	sims[1].obeys = false;
+	say(1);
+	say(0);
+	view_is(3, 0, 1, true, "both restart in a view that is not acknowledged");
+	sims[0].ping.view = 3;
+	sims[0].ping.flags = PV_PING_STANDS;
+	say(0);
+	view_is(4, 0, 1, false, "the primary goes on, once it has moved into it");
+	make_pair();
+	until_dead(0);
+	set_up(1);
+	sims[1].obeys = false;
+	say(1);
+	alone(4, 1, "only the backup comes back: it goes on");
+	make_pair();
+	until_dead(0);
+	set_up(0);
+	sims[0].obeys = false;
+	say(0);
+	alone(4, 0, "only the primary comes back: it goes on");
+	is(volume.view.why, PV_WHY_PRIMARY_RESTARTED, "why view 4");
+}
+
+static void test_restarted_and_waited(void)
+{
+	make_pair();
+	until_dead(ONLY(0));
+	set_up(1);
+	rounds(2, ONLY(0) | ONLY(1));
+	view_is(5, 0, 1, false, "the backup is back");
+	rounds(1, ONLY(0) | ONLY(1));
+	set_up(0);
+	sims[0].obeys = false;
+	say(0);
+	sims[0].ping.view = 5;
+	sims[0].ping.flags = PV_PING_STANDS;
+	say(0);
+	alone(6, 0, "a primary that restarted and cannot serve beside who it waits for");
+	sims[0].obeys = true;
+	rounds(2, ONLY(0) | ONLY(1));
+	view_is(7, 0, 1, false, "and then the backup again");
+	/* The other way round. */
+	rounds(2, ONLY(0) | ONLY(1));
+	set_up(1);
+	say(1);
+	view_is(7, 0, 1, false, "an unsynced backup that restarts begins anew");
+	sims[0].ping.flags |= PV_PING_BACKUP_SYNCED;
+	set_up(1);
+	say(0);
+	view_is(8, 0, 1, true, "it is synced");
+	say(1);
+	say(0);
+	view_is(9, 0, 1, false, "and had restarted before that was known");
+}
+
+static void test_unreachable(void)
+{
+	make_pair();
+	sims[0].ping.flags |= PV_PING_UNREACHABLE;
+	sims[0].ping.reaches = ~2ULL;
+	say(0);
+	alone(4, 0, "a backup that the primary cannot reach is dropped");
+	is(volume.view.why, PV_WHY_BACKUP_UNREACHABLE, "why view 4");
+	rounds(10, ONLY(0) | ONLY(1));
+	alone(4, 0, "and not taken back while it cannot");
+	sims[0].ping.reaches = ~0ULL;
+	say(0);
+	view_is(5, 0, 1, false, "when it can it is");
+	make_pair();
+	say(2);
+	sims[0].ping.flags |= PV_PING_UNREACHABLE;
+	sims[0].ping.reaches = ~2ULL;
+	say(0);
+	view_is(4, 0, 2, false, "another idle node is used instead");
+}
+
+static void test_failed(void)
+{
+	make_pair();
+	sims[0].ping.flags |= PV_PING_FAILED;
+	say(0);
+	alone(4, 1, "a primary whose disk failed is replaced");
+	is(volume.view.why, PV_WHY_PRIMARY_FAILED, "why view 4");
+	sims[0].obeys = false;
+	sims[0].ping.flags = PV_PING_FAILED;
+	rounds(3, ONLY(0) | ONLY(1));
+	alone(4, 1, "and is no backup");
+	make_pair();
+	sims[1].ping.flags |= PV_PING_FAILED;
+	say(1);
+	alone(4, 0, "a backup whose disk failed is left out");
+	/* Its disk is replaced: another replica. */
+	set_up(1);
+	memset(sims[1].ping.replica, 0xb1, PB_UUID_LEN);
+	sims[1].ping.state = PB_REPLICA_BLANK;
+	sims[1].ping.disk_view = 0;
+	rounds(2, ONLY(0) | ONLY(1));
+	view_is(5, 0, 1, false, "with a new disk it is used again");
+	make_pair();
+	set_up(1);
+	memset(sims[1].ping.replica, 0xb1, PB_UUID_LEN);
+	sims[1].ping.state = PB_REPLICA_BLANK;
+	sims[1].ping.disk_view = 0;
+	say(1);
+	view_is(4, 0, 1, false, "replaced at once: unsynced");
+	is(volume.view.why, PV_WHY_BACKUP_REPLACED, "why view 4");
+	make_pair();
+	until_dead(0);
+	set_up(0);
+	memset(sims[0].ping.replica, 0xb0, PB_UUID_LEN);
+	sims[0].ping.state = PB_REPLICA_BLANK;
+	sims[0].ping.disk_view = 0;
+	rounds(3, ONLY(0));
+	view_is(3, 0, 1, true, "a primary with another disk does not go on");
+	rounds(1, ONLY(0) | ONLY(1));
+	view_is(4, 1, 0, false, "its backup does");
+	/* Through the backup, which dies. */
+	make_pair();
+	sims[0].ping.flags |= PV_PING_FAILED;
+	sims[1].obeys = false;
+	until_dead(0);
+	rounds(5, ONLY(0));
+	view_is(3, 0, 1, true, "no view leaves out the only good copy");
+	rounds(1, ONLY(1));
+	is(volume.view.members[0].node, 1, "it is primary when it is back");
+}
+
+static void test_server_restarts(void)
+{
+	struct pv_volume fresh;
+	struct pv_ping first;
+	u32 i;
+
+	make_pair();
+	first = sims[0].ping;
+	now += 3600000;
+	fresh = (struct pv_volume) {
+		.view = volume.view, .acked = volume.acked,
+		.dead_after = volume.dead_after, .handover_ms = 6000,
+		.began = now, .nr_nodes = NR_NODES,
+	};
+	volume = fresh;
+	say(1);
+	say(2);
+	view_is(3, 0, 1, true, "a server that has just begun calls nobody dead");
+	now += flavour * INTERVAL;
+	say(1);
+	view_is(3, 0, 1, true, "not before the time is over");
+	now++;
+	say(1);
+	is(volume.view.members[0].node, 1, "then it does");
+	volume = fresh;
+	volume.began = now;
+	set_up(0);
+	sims[0].obeys = false;
+	say(0);
+	view_is(3, 0, 1, true, "a primary that restarted waits for its backup");
+	for (i = 0; i < 2; i++)
+		say(1);
+	view_is(4, 1, 0, false, "which has it all");
+	volume = fresh;
+	volume.began = now;
+	volume.view.members[1].synced = false;
+	sims[0].ping = first;
+	sims[0].ping.flags = PV_PING_BACKUP_SYNCED;
+	sims[0].obeys = false;
+	say(0);
+	view_is(4, 0, 1, true, "the backup is synced, and has not been heard yet");
+	ok(!memcmp(volume.view.members[1].replica, sims[1].ping.replica,
+		   PB_UUID_LEN), "the view says which replica");
+}
+
+static void test_switch(void)
+{
+	struct pv_view view;
+
+	make_pair();
+	is(pv_switch(&volume, 2, now, &why), -EUCLEAN, "switch: not the backup");
+	is(pv_switch(&volume, 0, now, &why), 0, "switch: primary already");
+	volume.nodes[1].view = 2;
+	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN,
+	   "switch: the backup is not in the view yet");
+	volume.nodes[1].view = 3;
+	sims[1].obeys = false;
+	sims[0].obeys = false;
+	is(pv_switch(&volume, 1, now, &why), 1, "switch");
+	view_is(4, 1, 0, true, "the roles are switched");
+	pv_answer(&volume, 1, &view);
+	ok(view.number == 3 && view.members[0].node == 0 && view.nr == 2 &&
+	   view.members[1].synced, "the new primary is not told yet");
+	pv_answer(&volume, 0, &view);
+	is(view.number, 4, "the old one is");
+	is(pv_switch(&volume, 0, now, &why), -EAGAIN, "switch back: not yet");
+	rounds(1, ONLY(0) | ONLY(1));
+	pv_answer(&volume, 1, &view);
+	is(view.number, 3, "the old one has not moved: not told");
+	sims[0].obeys = true;
+	sims[1].obeys = true;
+	rounds(3, ONLY(0) | ONLY(1));
+	is(volume.acked, 1, "both have moved");
+	view_is(4, 1, 0, true, "and nothing else");
+	is(pv_switch(&volume, 0, now, &why), 1, "switch back");
+	until_dead(ONLY(0));
+	pv_answer(&volume, 0, &view);
+	ok(view.number >= 5, "the old primary died: the new one is told");
+	rounds(2, ONLY(0));
+	alone(6, 0, "and goes on");
+	make_pair();
+	pv_switch(&volume, 1, now, &why);
+	sims[0].obeys = false;
+	rounds(61, ONLY(0) | ONLY(1));
+	pv_answer(&volume, 1, &view);
+	is(view.number, 4, "the old primary does not move: told in the end");
+	begin();
+	say(0);
+	rounds(3, ONLY(0) | ONLY(1));
+	is(pv_switch(&volume, 1, now, &why), -EUCLEAN, "switch: not synced");
+	make_pair();
+	sims[0].ping.flags |= PV_PING_UNREACHABLE;
+	volume.nodes[0].flags |= PV_PING_UNREACHABLE;
+	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN, "switch: no connection");
+}
+
+static void test_evict(void)
+{
+	make_pair();
+	is(pv_evict(&volume, 9, now, &why), -EINVAL, "evict: no such node");
+	is(pv_evict(&volume, 1, now, &why), 1, "evict the backup");
+	alone(4, 0, "it is left out");
+	is(volume.view.why, PV_WHY_EVICTED, "why view 4");
+	rounds(5, ONLY(0) | ONLY(1));
+	alone(4, 0, "and not taken back");
+	is(pv_evict(&volume, 1, now, &why), 0, "evict it again");
+	is(pv_evict(&volume, 0, now, &why), -EUCLEAN, "evict the last one");
+	is(pv_add(&volume, 1, now), 1, "add it");
+	view_is(5, 0, 1, false, "now it is");
+	is(pv_add(&volume, 1, now), 0, "add it again");
+	is(pv_add(&volume, 9, now), -EINVAL, "add: no such node");
+	make_pair();
+	is(pv_evict(&volume, 0, now, &why), 1, "evict the primary");
+	alone(4, 1, "the backup replaces it");
+	make_pair();
+	sims[0].ping.flags |= PV_PING_UNREACHABLE;
+	volume.nodes[0].evicted = true;
+	volume.nodes[1].flags |= PV_PING_FAILED;
+	rounds(2, ONLY(0));
+	is(volume.view.members[0].node, 0, "an evicted primary that nobody can replace stays");
+}
+
+static void test_force(void)
+{
+	make_pair();
+	until_dead(ONLY(2));
+	is(pv_force(&volume, 9, now, &why), -EINVAL, "force: no such node");
+	is(pv_force(&volume, 3, now, &why), -EHOSTDOWN, "force: not heard of");
+	is(pv_force(&volume, 2, now, &why), -ENODATA, "force: blank");
+	sims[2].ping.state = PB_REPLICA_STALE;
+	say(2);
+	is(pv_force(&volume, 2, now, &why), 1, "force");
+	alone(4, 2, "it is primary");
+	is(volume.view.why, PV_WHY_FORCED, "and the view says how");
+	volume.view.number = 2;
+	volume.nodes[0].disk_view = 77;
+	is(pv_force(&volume, 2, now, &why), 1, "force by an old state");
+	alone(78, 2, "goes above all that is known");
+}
+
+static void both_flavours(void)
+{
+	printf("# dead-after %u\n", flavour);
+	test_first();
+	test_backup();
+	test_primary_dies();
+	test_primary_restarts();
+	test_waits_for_ack();
+	test_uninitialised();
+	test_idle();
+	test_same_interval();
+	test_old_pings();
+	test_both_restart();
+	test_restarted_and_waited();
+	test_unreachable();
+	test_failed();
+	test_server_restarts();
+	test_switch();
+	test_evict();
+	test_force();
+}
+
+int main(void)
+{
+	tap_begin();
+	flavour = 1;
+	both_flavours();
+	flavour = 5;
+	both_flavours();
+	test_hostile();
+	return tap_end();
+}

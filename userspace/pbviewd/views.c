@@ -1,0 +1,646 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The view function.  What a view may follow:
+ *
+ *       no view                  a replica with the volume's data pings: view 1
+ *          |
+ *          v     its primary pings from it
+ *     [ not acked ] --------------------> [ acked ]
+ *          ^                                 |  somebody is dead, restarted,
+ *          |          the next view          |  unreachable, synced, idle ...
+ *          +---------------------------------+
+ *
+ * While a view is not acked no other one is made (but by force): its primary
+ * may be about to serve in it, or may still serve in the one before.
+ *
+ * A member that was set up again since it became one (another incarnation) has
+ * crashed, as far as anybody knows, and may lack what it had not flushed.  So a
+ * primary counts as dead then if there is a synced backup that did not.  If both
+ * did, every flushed write is on both, and the primary goes on if it is back in
+ * time, else the backup.
+ */
+#include "pb-super.h"
+#include "pb-view.h"
+#include "views.h"
+
+static struct pv_node *node_of(struct pv_volume *volume,
+			       const struct pv_member *member)
+{
+	return &volume->nodes[member->node];
+}
+
+static struct pv_member *backup_of(struct pv_volume *volume)
+{
+	return volume->view.nr > 1 ? &volume->view.members[1] : NULL;
+}
+
+bool pv_dead(const struct pv_volume *volume, u32 node, u64 now)
+{
+	const struct pv_node *it = &volume->nodes[node];
+	u64 since = it->heard && it->when > volume->began ? it->when :
+							    volume->began;
+
+	return now >= since && now - since > volume->dead_after;
+}
+
+/* It pings. */
+static bool here(const struct pv_volume *volume, u32 node, u64 now)
+{
+	return volume->nodes[node].heard && !pv_dead(volume, node, now);
+}
+
+/*
+ * It pings, as another life or another replica than the one that was meant, or
+ * crashed before it had moved into the view, and can do nothing in it.
+ */
+static bool restarted(struct pv_volume *volume, const struct pv_member *member)
+{
+	const struct pv_node *node = node_of(volume, member);
+
+	return node->heard && (node->incarnation != member->incarnation ||
+			       memcmp(node->replica, member->replica,
+				      PB_UUID_LEN) ||
+			       (node->view == volume->view.number &&
+				(node->flags & PV_PING_STANDS)));
+}
+
+static bool replaced(struct pv_volume *volume, const struct pv_member *member)
+{
+	const struct pv_node *node = node_of(volume, member);
+
+	return node->heard &&
+	       memcmp(node->replica, member->replica, PB_UUID_LEN);
+}
+
+static bool failed(const struct pv_node *node)
+{
+	return node->heard && (node->flags & PV_PING_FAILED);
+}
+
+/* Its latest ping is from the current view. */
+static bool says(struct pv_volume *volume, const struct pv_member *member,
+		 u32 flag)
+{
+	const struct pv_node *node = node_of(volume, member);
+
+	return node->heard && node->view == volume->view.number &&
+	       (node->flags & flag);
+}
+
+/* The making of views */
+
+static void add_member(struct pv_volume *volume, struct pv_view *view, u32 node,
+		       bool synced)
+{
+	struct pv_member *member = &view->members[view->nr++];
+
+	member->node = node;
+	member->synced = synced;
+	memcpy(member->replica, volume->nodes[node].replica, PB_UUID_LEN);
+	member->incarnation = volume->nodes[node].incarnation;
+}
+
+/* As it was: if it has restarted meanwhile that is seen after this view. */
+static void keep_member(struct pv_view *view, const struct pv_member *member,
+			bool synced)
+{
+	view->members[view->nr] = *member;
+	view->members[view->nr++].synced = synced;
+}
+
+static bool is_member(const struct pv_view *view, u32 node)
+{
+	u32 i;
+
+	for (i = 0; i < view->nr; i++)
+		if (view->members[i].node == node)
+			return true;
+	return false;
+}
+
+/* One that has some of the data first. */
+static u32 find_idle(struct pv_volume *volume, const struct pv_view *view,
+		     u64 now)
+{
+	u32 i, blank = PV_NO_NODE;
+
+	for (i = 0; i < volume->nr_nodes; i++) {
+		const struct pv_node *node = &volume->nodes[i];
+
+		if (is_member(view, i) || !here(volume, i, now) ||
+		    failed(node) || node->older_image || node->unreachable ||
+		    node->evicted)
+			continue;
+		if (node->state != PB_REPLICA_BLANK)
+			return i;
+		if (blank == PV_NO_NODE)
+			blank = i;
+	}
+	return blank;
+}
+
+static void add_idle(struct pv_volume *volume, struct pv_view *view, u64 now)
+{
+	u32 node = find_idle(volume, view, now);
+
+	if (view->nr < PV_MAX_MEMBERS && node != PV_NO_NODE)
+		add_member(volume, view, node, false);
+}
+
+static bool same_members(const struct pv_view *a, const struct pv_view *b)
+{
+	u32 i;
+
+	if (a->nr != b->nr)
+		return false;
+	for (i = 0; i < a->nr; i++)
+		if (memcmp(a->members[i].replica, b->members[i].replica,
+			   PB_UUID_LEN) ||
+		    a->members[i].synced != b->members[i].synced)
+			return false;
+	return true;
+}
+
+static int install(struct pv_volume *volume, const struct pv_view *view,
+		   enum pv_why why)
+{
+	bool new_primary = !volume->view.number ||
+			   volume->view.members[0].node !=
+			   view->members[0].node;
+	u32 i;
+
+	/* What one could not reach, another may. */
+	for (i = 0; new_primary && i < volume->nr_nodes; i++)
+		volume->nodes[i].unreachable = false;
+	volume->view = *view;
+	volume->view.why = why;
+	volume->acked = false;
+	volume->handover = false;
+	return 1;
+}
+
+static struct pv_view begin_view(const struct pv_volume *volume)
+{
+	return (struct pv_view) { .number = volume->view.number + 1 };
+}
+
+/* What may follow */
+
+/* It says that it holds everything: nobody else may be primary. */
+static bool holds_all(struct pv_volume *volume, const struct pv_member *member)
+{
+	const struct pv_node *node = node_of(volume, member);
+
+	return node->heard && node->state == PB_REPLICA_SYNCED;
+}
+
+static bool is_well(struct pv_volume *volume, const struct pv_member *member,
+		    u64 now)
+{
+	const struct pv_node *node = node_of(volume, member);
+
+	return !pv_dead(volume, member->node, now) &&
+	       !restarted(volume, member) && !failed(node) && !node->evicted;
+}
+
+static enum pv_why why_not_primary(struct pv_volume *volume,
+				   const struct pv_member *primary, u64 now)
+{
+	const struct pv_node *node = node_of(volume, primary);
+
+	if (node->evicted)
+		return PV_WHY_EVICTED;
+	if (pv_dead(volume, primary->node, now))
+		return PV_WHY_PRIMARY_DEAD;
+	return failed(node) ? PV_WHY_PRIMARY_FAILED : PV_WHY_PRIMARY_RESTARTED;
+}
+
+static int promote(struct pv_volume *volume, u64 now)
+{
+	const struct pv_member *members = volume->view.members;
+	struct pv_view next = begin_view(volume);
+
+	/* In the life that it is in: whether it crashed is settled by this. */
+	add_member(volume, &next, members[1].node, true);
+	add_idle(volume, &next, now);
+	return install(volume, &next, why_not_primary(volume, members, now));
+}
+
+/*
+ * The primary was set up again, and nobody can replace it.  Alone it goes on in
+ * the view as it is.  If the view has another synced member, or it waited for
+ * one, it cannot, since the two may differ.
+ */
+static int resume(struct pv_volume *volume, u64 now)
+{
+	struct pv_member *primary = volume->view.members;
+	struct pv_member *backup = backup_of(volume);
+	struct pv_view next = begin_view(volume);
+	struct pv_node *node = node_of(volume, primary);
+
+	if (replaced(volume, primary))
+		return 0;
+	if (!backup || !backup->synced) {
+		if (node->view != volume->view.number)
+			return 0;
+		if (!(node->flags & PV_PING_STANDS) || !backup) {
+			primary->incarnation = node->incarnation;
+			return 1;
+		}
+	}
+	add_member(volume, &next, primary->node, true);
+	if (backup->synced)
+		add_idle(volume, &next, now);
+	return install(volume, &next, PV_WHY_PRIMARY_RESTARTED);
+}
+
+static int without_primary(struct pv_volume *volume, u64 now)
+{
+	struct pv_member *primary = volume->view.members;
+	struct pv_member *backup = backup_of(volume);
+	struct pv_node *node = node_of(volume, primary);
+	bool back = here(volume, primary->node, now) && !failed(node) &&
+		    restarted(volume, primary);
+
+	if (backup && backup->synced) {
+		/* It may be well, and has not been heard yet. */
+		if (!node_of(volume, backup)->heard &&
+		    !pv_dead(volume, backup->node, now))
+			return 0;
+		if (is_well(volume, backup, now))
+			return promote(volume, now);
+		if (!back && holds_all(volume, backup) && here(volume, backup->node, now) &&
+		    !failed(node_of(volume, backup)) &&
+		    !node_of(volume, backup)->evicted &&
+		    !replaced(volume, backup))
+			return promote(volume, now);
+	}
+	return back ? resume(volume, now) : 0;
+}
+
+/* It serves, by its own copy. */
+static bool primary_serves(struct pv_volume *volume, u64 now)
+{
+	const struct pv_member *primary = volume->view.members;
+
+	return !pv_dead(volume, primary->node, now) &&
+	       !restarted(volume, primary) &&
+	       !failed(node_of(volume, primary));
+}
+
+/* An evicted primary goes when there is somebody to replace it. */
+static bool primary_stays(struct pv_volume *volume, u64 now)
+{
+	const struct pv_member *backup = backup_of(volume);
+
+	if (!primary_serves(volume, now))
+		return false;
+	return !node_of(volume, volume->view.members)->evicted ||
+	       !backup || !backup->synced || !is_well(volume, backup, now);
+}
+
+/* The backup has to go, and why; PV_WHY_NONE if not. */
+static enum pv_why why_not_backup(struct pv_volume *volume,
+				  const struct pv_member *backup, u64 now)
+{
+	const struct pv_member *primary = volume->view.members;
+	const struct pv_node *node = node_of(volume, backup);
+
+	if (node->evicted)
+		return PV_WHY_EVICTED;
+	if (pv_dead(volume, backup->node, now))
+		return PV_WHY_BACKUP_DEAD;
+	if (failed(node))
+		return PV_WHY_BACKUP_FAILED;
+	if (replaced(volume, backup))
+		return PV_WHY_BACKUP_REPLACED;
+	if (says(volume, primary, PV_PING_UNREACHABLE))
+		return PV_WHY_BACKUP_UNREACHABLE;
+	/* It may lack what the primary waits for: it has to come in anew. */
+	if (!backup->synced && restarted(volume, backup) &&
+	    (says(volume, primary, PV_PING_BACKUP_SYNCED) ||
+	     says(volume, backup, PV_PING_STANDS)))
+		return PV_WHY_BACKUP_RESTARTED;
+	return PV_WHY_NONE;
+}
+
+static int drop_backup(struct pv_volume *volume, enum pv_why why, u64 now)
+{
+	const struct pv_member *members = volume->view.members;
+	struct pv_node *node = node_of(volume, &members[1]);
+	struct pv_view next = begin_view(volume);
+
+	if (why == PV_WHY_BACKUP_UNREACHABLE)
+		node->unreachable = true;
+	keep_member(&next, &members[0], true);
+	/* One that restarted could be found again, for the very same view. */
+	if (why != PV_WHY_BACKUP_RESTARTED)
+		add_idle(volume, &next, now);
+	return install(volume, &next, why);
+}
+
+static int backup_restarted(struct pv_volume *volume)
+{
+	struct pv_member *members = volume->view.members;
+	struct pv_view next = begin_view(volume);
+
+	if (!members[1].synced) {
+		/* It begins anew, in the same view. */
+		members[1].incarnation = node_of(volume, &members[1])->incarnation;
+		return 1;
+	}
+	keep_member(&next, &members[0], true);
+	add_member(volume, &next, members[1].node, false);
+	return install(volume, &next, PV_WHY_BACKUP_RESTARTED);
+}
+
+static int with_backup(struct pv_volume *volume, u64 now)
+{
+	const struct pv_member *members = volume->view.members;
+	enum pv_why why = why_not_backup(volume, &members[1], now);
+	struct pv_view next = begin_view(volume);
+
+	if (why != PV_WHY_NONE)
+		return drop_backup(volume, why, now);
+	if (restarted(volume, &members[1]))
+		return backup_restarted(volume);
+	if (members[1].synced || !says(volume, members, PV_PING_BACKUP_SYNCED))
+		return 0;
+	keep_member(&next, &members[0], true);
+	keep_member(&next, &members[1], true);
+	return install(volume, &next, PV_WHY_BACKUP_SYNCED);
+}
+
+static int without_backup(struct pv_volume *volume, u64 now)
+{
+	struct pv_view next = begin_view(volume);
+
+	keep_member(&next, volume->view.members, true);
+	add_idle(volume, &next, now);
+	if (same_members(&next, &volume->view))
+		return 0;
+	return install(volume, &next, PV_WHY_BACKUP_ADDED);
+}
+
+/* View 1. */
+static int first_view(struct pv_volume *volume, u64 now)
+{
+	struct pv_view next = begin_view(volume);
+	u32 i;
+
+	for (i = 0; i < volume->nr_nodes; i++) {
+		const struct pv_node *node = &volume->nodes[i];
+
+		if (!here(volume, i, now) || node->evicted || failed(node) ||
+		    node->state != PB_REPLICA_SYNCED)
+			continue;
+		add_member(volume, &next, i, true);
+		return install(volume, &next, PV_WHY_FIRST);
+	}
+	return 0;
+}
+
+/* The old primary has finished, or will not. */
+static int end_handover(struct pv_volume *volume, u64 now)
+{
+	const struct pv_member *old = &volume->view.members[1];
+	const struct pv_node *node = node_of(volume, old);
+
+	if (!volume->handover)
+		return 0;
+	if (node->view != volume->view.number && now < volume->handover_ends &&
+	    !pv_dead(volume, old->node, now) && !restarted(volume, old))
+		return 0;
+	volume->handover = false;
+	return 1;
+}
+
+static int next_view(struct pv_volume *volume, u64 now)
+{
+	u32 i;
+
+	volume->behind = false;
+	for (i = 0; i < volume->nr_nodes; i++)
+		if (volume->nodes[i].heard &&
+		    volume->nodes[i].disk_view > volume->view.number)
+			volume->behind = true;
+	if (volume->behind)
+		return 0;
+	if (!volume->view.number)
+		return first_view(volume, now);
+	if (!volume->acked)
+		return 0;
+	if (!primary_stays(volume, now))
+		return without_primary(volume, now);
+	return backup_of(volume) ? with_backup(volume, now) :
+				   without_backup(volume, now);
+}
+
+static int decide(struct pv_volume *volume, u64 now)
+{
+	int changed = end_handover(volume, now);
+	u64 number = volume->view.number;
+
+	/* What changes within a view may make the next one possible. */
+	while (number == volume->view.number && next_view(volume, now))
+		changed = 1;
+	return changed;
+}
+
+/* Events */
+
+static int check_ping(const struct pv_volume *volume,
+		      const struct pv_ping *ping)
+{
+	if (ping->node >= volume->nr_nodes || pb_uuid_zero(ping->replica) ||
+	    !ping->incarnation || ping->view > ping->disk_view ||
+	    ping->state > PB_REPLICA_SYNCED || ping->flags & ~PV_PING_FLAGS)
+		return -EINVAL;
+	return 0;
+}
+
+/* Does it count? */
+static bool takes(struct pv_node *node, const struct pv_ping *ping)
+{
+	if (!node->heard)
+		return true;
+	if (ping->seq <= node->seq)
+		return false;
+	if (memcmp(ping->replica, node->replica, PB_UUID_LEN))
+		return true;
+	if (!pb_incarnation_older(ping->incarnation, node->incarnation))
+		return true;
+	node->older_image = true;
+	return false;
+}
+
+static void note(struct pv_node *node, const struct pv_ping *ping, u64 now)
+{
+	node->heard = true;
+	node->when = now;
+	memcpy(node->replica, ping->replica, PB_UUID_LEN);
+	node->seq = ping->seq;
+	node->incarnation = ping->incarnation;
+	node->view = ping->view;
+	node->disk_view = ping->disk_view;
+	node->state = ping->state;
+	node->flags = ping->flags;
+	node->older_image = false;
+}
+
+/* The primary speaks in its view. */
+static int heed_primary(struct pv_volume *volume, const struct pv_ping *ping)
+{
+	int changed = !volume->acked;
+	u32 i;
+
+	volume->acked = true;
+	for (i = 0; i < volume->nr_nodes; i++)
+		if (ping->reaches >> i & 1)
+			volume->nodes[i].unreachable = false;
+	return changed;
+}
+
+int pv_ping(struct pv_volume *volume, const struct pv_ping *ping, u64 now)
+{
+	const struct pv_view *view = &volume->view;
+	int ret = check_ping(volume, ping), changed = 0;
+
+	if (ret)
+		return ret;
+	if (!takes(&volume->nodes[ping->node], ping))
+		return -ESTALE;
+	note(&volume->nodes[ping->node], ping, now);
+	if (view->number && view->number == ping->view &&
+	    view->members[0].node == ping->node &&
+	    !replaced(volume, view->members))
+		changed = heed_primary(volume, ping);
+	return decide(volume, now) | changed;
+}
+
+int pv_tick(struct pv_volume *volume, u64 now)
+{
+	return decide(volume, now);
+}
+
+void pv_answer(const struct pv_volume *volume, u32 node, struct pv_view *view)
+{
+	*view = volume->view;
+	if (!volume->handover || node == view->members[1].node)
+		return;
+	view->number--;
+	view->members[0] = volume->view.members[1];
+	view->members[1] = volume->view.members[0];
+}
+
+int pv_switch(struct pv_volume *volume, u32 node, u64 now, const char **why)
+{
+	const struct pv_member *members = volume->view.members;
+	struct pv_view next = begin_view(volume);
+
+	if (volume->view.number && members[0].node == node)
+		return 0;
+	if (volume->behind || !volume->acked) {
+		*why = "the current view is not acknowledged by its primary yet";
+		return -EAGAIN;
+	}
+	if (volume->view.nr < 2 || members[1].node != node ||
+	    !members[1].synced) {
+		*why = "it is not a synced backup";
+		return -EUCLEAN;
+	}
+	if (!is_well(volume, &members[0], now) ||
+	    !is_well(volume, &members[1], now) ||
+	    volume->nodes[node].view != volume->view.number ||
+	    says(volume, members, PV_PING_UNREACHABLE)) {
+		*why = "the primary or the backup is not well, or they have no connection";
+		return -EHOSTDOWN;
+	}
+	keep_member(&next, &members[1], true);
+	keep_member(&next, &members[0], true);
+	install(volume, &next, PV_WHY_SWITCHED);
+	volume->handover = true;
+	volume->handover_ends = now + volume->handover_ms;
+	return 1;
+}
+
+int pv_evict(struct pv_volume *volume, u32 node, u64 now, const char **why)
+{
+	const struct pv_member *backup = backup_of(volume);
+
+	if (node >= volume->nr_nodes) {
+		*why = "no such node";
+		return -EINVAL;
+	}
+	if (volume->nodes[node].evicted)
+		return 0;
+	if (volume->view.number && volume->view.members[0].node == node &&
+	    (!backup || !backup->synced || !is_well(volume, backup, now))) {
+		*why = "it is the primary, and no synced backup can replace it";
+		return -EUCLEAN;
+	}
+	volume->nodes[node].evicted = true;
+	decide(volume, now);
+	return 1;
+}
+
+int pv_add(struct pv_volume *volume, u32 node, u64 now)
+{
+	if (node >= volume->nr_nodes)
+		return -EINVAL;
+	if (!volume->nodes[node].evicted)
+		return 0;
+	volume->nodes[node].evicted = false;
+	decide(volume, now);
+	return 1;
+}
+
+int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why)
+{
+	struct pv_view next = begin_view(volume);
+	u32 i;
+
+	if (node >= volume->nr_nodes) {
+		*why = "no such node";
+		return -EINVAL;
+	}
+	if (!here(volume, node, now)) {
+		*why = "it is not heard of";
+		return -EHOSTDOWN;
+	}
+	if (volume->nodes[node].state == PB_REPLICA_BLANK) {
+		*why = "a blank replica holds nothing to be primary with";
+		return -ENODATA;
+	}
+	/* Also above what any replica knows: this state may be an old one. */
+	for (i = 0; i < volume->nr_nodes; i++)
+		if (volume->nodes[i].heard &&
+		    volume->nodes[i].disk_view >= next.number)
+			next.number = volume->nodes[i].disk_view + 1;
+	volume->nodes[node].evicted = false;
+	add_member(volume, &next, node, true);
+	return install(volume, &next, PV_WHY_FORCED);
+}
+
+const char *pv_why_text(u32 why)
+{
+	static const char *const text[PV_WHY_NR] = {
+		[PV_WHY_NONE]			= "no view yet",
+		[PV_WHY_FIRST]			= "the first replica with the volume's data",
+		[PV_WHY_PRIMARY_DEAD]		= "the primary was silent",
+		[PV_WHY_PRIMARY_RESTARTED]	= "the primary restarted",
+		[PV_WHY_PRIMARY_FAILED]		= "the primary's disk failed",
+		[PV_WHY_BACKUP_DEAD]		= "the backup was silent",
+		[PV_WHY_BACKUP_UNREACHABLE]	= "the primary could not reach the backup",
+		[PV_WHY_BACKUP_RESTARTED]	= "the backup restarted",
+		[PV_WHY_BACKUP_FAILED]		= "the backup's disk failed",
+		[PV_WHY_BACKUP_REPLACED]	= "the backup came back with another replica",
+		[PV_WHY_BACKUP_SYNCED]		= "the backup is up to date",
+		[PV_WHY_BACKUP_ADDED]		= "an idle node became the backup",
+		[PV_WHY_SWITCHED]		= "an operator switched the roles",
+		[PV_WHY_EVICTED]		= "an operator evicted a member",
+		[PV_WHY_FORCED]			= "an operator forced it: data may be lost",
+	};
+
+	return why < PV_WHY_NR ? text[why] : "unknown";
+}
