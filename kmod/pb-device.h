@@ -40,8 +40,10 @@ struct pb_device;
  *	pb-link.c fills in when it is sent
  * @index: its place in the view, PB_NO_MEMBER if there is none; changes only
  *	without a connection
- * @must_meet: both are synced in the view, so the superblock must say that they
- *	have met before a connection comes up; changes only without a connection
+ * @must_meet: both are synced, so the superblock must say that they have met
+ *	before a connection comes up; and
+ * @known: the latest incarnation of it that the superblock knows, or 0: both
+ *	change only without a connection
  * @meets: a connection waits for that: the neighbour's incarnation; any context
  * @met: whom the superblock says that we met in this view: its incarnation, else
  *	0; set under the device's ctl_mutex
@@ -63,6 +65,7 @@ struct pb_side {
 	struct pb_hello		hello;
 	u8			index;
 	bool			must_meet;
+	u64			known;
 	u64			meets;
 	u64			met;
 	struct pb_member	member;
@@ -475,9 +478,11 @@ int pb_resync_marked(struct pb_device *pb, const struct pb_msg *msg);
 /**
  * pb_resync_describe() - what this replica says of its data in a hello
  * @pb: the device, ctl_mutex held
+ * @peer: who is told
  * @data: filled
  */
-void pb_resync_describe(struct pb_device *pb, struct pb_data_id *data);
+void pb_resync_describe(struct pb_device *pb, const u8 *peer,
+			struct pb_data_id *data);
 
 /* pb-check.c: verification */
 

@@ -150,10 +150,14 @@ bool pb_link_meets(struct pb_device *pb)
  * other: one that comes back with the data of an older view, of which this is
  * not known, just never entered this one; see map_is_proof().
  */
-static bool meet(struct pb_side *side, struct pb_conn *conn, u64 incarnation)
+static enum pb_bye meet(struct pb_side *side, struct pb_conn *conn,
+			u64 incarnation)
 {
 	struct pb_device *pb = side->pb;
 
+	/* An image brought back of a disk that we have seen newer. */
+	if (side->must_meet && pb_incarnation_older(incarnation, side->known))
+		return PB_BYE_RESTARTED;
 	if (side->must_meet && READ_ONCE(side->met) != incarnation) {
 		WRITE_ONCE(side->meets, incarnation);
 		wake_up_all(&pb->path.idle_wait);
@@ -162,20 +166,28 @@ static bool meet(struct pb_side *side, struct pb_conn *conn, u64 incarnation)
 			   READ_ONCE(side->met) == incarnation ||
 			   conn_closing(conn));
 	}
-	return !conn_closing(conn);
+	return conn_closing(conn) ? PB_BYE_DISCONNECT : PB_BYE_NONE;
 }
 
+/*
+ * A backup that was brought up to date in this view relies on its primary as one
+ * that the view lists as synced.
+ */
 static void prepare_meeting(struct pb_side *side)
 {
 	const struct pb_super *super = &side->pb->super;
 	const struct pb_member *self = &super->view.members[side->pb->index];
+	bool before = !memcmp(super->met_replica, side->member.replica,
+			      PB_UUID_LEN);
 
-	side->must_meet = side->member.flags & self->flags & PB_MEMBER_SYNCED;
+	if (side->upstream)
+		side->must_meet = super->replica_state == PB_REPLICA_SYNCED;
+	else
+		side->must_meet = side->member.flags & self->flags &
+				  PB_MEMBER_SYNCED;
+	side->known = before ? super->met_incarnation : 0;
+	side->met = super->met_view == super->view.number ? side->known : 0;
 	side->meets = 0;
-	side->met = 0;
-	if (super->met_view == super->view.number &&
-	    !memcmp(super->met_replica, side->member.replica, PB_UUID_LEN))
-		side->met = super->met_incarnation;
 }
 
 /* If it fails the replica stops, and that closes the connection. */
@@ -207,6 +219,7 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 				   const struct pb_hello *peer)
 {
 	struct pb_device *pb = side->pb;
+	enum pb_bye bye;
 	u64 resume;
 
 	/*
@@ -219,8 +232,9 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 		return PB_BYE_DISCONNECT;
 	if (READ_ONCE(pb->disk_failed))
 		return PB_BYE_DISK_FAILED;
-	if (!meet(side, conn, peer->incarnation))
-		return PB_BYE_DISCONNECT;
+	bye = meet(side, conn, peer->incarnation);
+	if (bye != PB_BYE_NONE)
+		return bye;
 	complete_hello(side);
 	if (pb_hello_resume(peer, &side->hello, &resume))
 		return PB_BYE_RESTARTED;
@@ -263,13 +277,15 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 				     const struct pb_hello *peer)
 {
 	struct pb_device *pb = side->pb;
+	enum pb_bye bye;
 	u64 resume;
 
 	/* An answer to what was not said yet. */
 	if (test_bit(PB_TX_WANT_HELLO, &conn->tx_want))
 		return PB_BYE_PROTOCOL;
-	if (!meet(side, conn, peer->incarnation))
-		return PB_BYE_DISCONNECT;
+	bye = meet(side, conn, peer->incarnation);
+	if (bye != PB_BYE_NONE)
+		return bye;
 	if (READ_ONCE(pb->path.diverged))
 		return PB_BYE_DIVERGED;
 	if (pb_hello_resume(&side->hello, peer, &resume))
@@ -563,7 +579,7 @@ static void prepare_hello(struct pb_side *side, u32 timeout_ms)
 		.first_unacked = 1,
 	};
 	own_limits(pb, &side->hello.limits);
-	pb_resync_describe(pb, &side->hello.data);
+	pb_resync_describe(pb, side->member.replica, &side->hello.data);
 	memcpy(side->hello.volume, pb->super.volume, PB_UUID_LEN);
 	memcpy(side->hello.replica, pb->super.replica, PB_UUID_LEN);
 }

@@ -664,17 +664,16 @@ static unsigned long incomplete_maps(struct pb_path *path)
 void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 		    bool equal)
 {
-	unsigned long incomplete;
 	struct pb_req *req, *next;
 	LIST_HEAD(done);
 
 	spin_lock_irq(&path->lock);
 	WARN_ON_ONCE(path->up);
-	incomplete = incomplete_maps(path);
 	pb_log_open(path->log);
 	if (serving) {
 		pb_log_accept(path->log);
-		pb_path_mark_doubtful(path, incomplete);
+		/* Not before it serves: a replica that stands keeps its maps. */
+		pb_path_mark_doubtful(path, incomplete_maps(path));
 	} else if (path->serving && !equal) {
 		pb_path_fail_waiting(path, BLK_STS_RESV_CONFLICT);
 		pb_log_depose(path->log);

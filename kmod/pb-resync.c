@@ -312,10 +312,18 @@ static u32 collect_marks(struct pb_device *pb, struct pb_mark *marks, u32 room)
 	return list.nr;
 }
 
-void pb_resync_describe(struct pb_device *pb, struct pb_data_id *data)
+/* Whom it met last is another than who asks: what it holds may be their own. */
+static bool was_elsewhere(const struct pb_super *super, const u8 *peer)
+{
+	return super->met_view && memcmp(super->met_replica, peer, PB_UUID_LEN);
+}
+
+void pb_resync_describe(struct pb_device *pb, const u8 *peer,
+			struct pb_data_id *data)
 {
 	data->state = pb->super.replica_state;
-	data->data_view = pb->super.data_view;
+	data->data_view = was_elsewhere(&pb->super, peer) ? 0 :
+			  pb->super.data_view;
 	data->sync_view = pb->super.sync_view;
 	memcpy(data->sync_source, pb->super.sync_source, PB_UUID_LEN);
 	if (pb->doubt_all)

@@ -280,7 +280,8 @@ int pb_role_set_view(struct pb_device *pb, const struct pb_view *view,
 	ret = judge(pb, view, flags, &verdict, reason);
 	if (ret)
 		return ret;
-	if (verdict.confirm && pb->role != PB_ROLE_UNCONFIRMED)
+	if (verdict.confirm && (pb->role != PB_ROLE_UNCONFIRMED ||
+				(pb->stands && verdict.role == pb->role)))
 		return 0;
 	return move(pb, view, flags, &verdict, reason);
 }
