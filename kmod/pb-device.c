@@ -45,8 +45,8 @@ static int fail(char **error, int err, char *text)
 }
 
 /*
- *                       [ UNCONFIRMED ] <-> itself: a view in which it cannot
- *                              |            serve, since it crashed
+ *                       [ UNCONFIRMED ] <-> itself: a view in which it can
+ *                              |            only stand
  *                              | a view is set or confirmed
  *            +-----------------+-----------------+
  *            v                 v                 v

@@ -50,7 +50,8 @@ void pb_durable_kick(struct pb_device *pb);
  * @super: the superblock to come; its peers are changed
  *
  * A primary tracks whoever was synced in the view before and is not in this
- * one, and goes on with whom it tracks already; others track nobody.
+ * one, and goes on with whom it tracks already; so does a replica that stands;
+ * others track nobody.
  *
  * Context: process.
  * Return: 0 or -ENOMEM; then nothing has changed.
