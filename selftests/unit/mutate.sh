@@ -138,13 +138,33 @@ pb-record.c|s/#define PB_RECORD_SPARE		3/#define PB_RECORD_SPARE		2/|test_record
 views.c|s/	if (!volume->acked)$/	if (0)/|test_views
 views.c|s/	if (!volume->acked)$/	if (0)/|test_views_search
 views.c|s/	volume->acked = false;/	;/|test_views
-views.c|s/if (ping->seq <= node->seq)/if (0)/|test_views
-views.c|s/if (!pb_incarnation_older(ping->incarnation, node->incarnation))/if (1)/|test_views
+views.c|s/if (node->heard \&\& ping->seq <= node->seq)/if (0)/|test_views
+views.c|s/if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)))/if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)) || 1)/|test_views
+views.c|s/			return view->members\[i\].incarnation;/			return 0;/|test_views
+views.c|s/now - volume->latest > volume->stall_ms/0/|test_views
+views.c|s/if (members\[1\].synced \&\& volume->speaker != members\[0\].node)/if (0)/|test_views
+views.c|s/	    !replaced(volume, view->members)) {/	    1) {/|test_views
+views.c|s/return node->heard \&\& node->state == PB_REPLICA_SYNCED;/return node->heard;/|test_views
+views.c|s/failed(node) || node->older_image || node->evicted)/failed(node) || node->evicted)/|test_views
+views.c|s/if (!memcmp(node->replica, primary->replica, PB_UUID_LEN))/if (0)/|test_views
+views.c|s/	    now < node->unreachable_until)/	    0)/|test_views
+views.c|s/	if (primary->node == volume->view.members\[0\].node \&\&/	if (1 \&\&/|test_views
+views.c|s/	return node_of(volume, primary)->reaches >> index \& 1;/	return true;/|test_views
+views.c|s/bool back = here(volume, primary->node, now) \&\& !failed(node) \&\&/bool back = here(volume, primary->node, now) \&\& node \&\&/|test_views
+views.c|s/if (!here(volume, i, now) || node->evicted || failed(node) ||/if (!here(volume, i, now) || failed(node) ||/|test_views
+views.c|s/if (!here(volume, i, now) || node->evicted || failed(node) ||/if (!here(volume, i, now) || node->evicted ||/|test_views
+views.c|s/	if (!here(volume, node, now)) {/	if (!volume->nodes[node].heard \&\& now) {/|test_views
+views.c|s/		    ping->disk_view > PV_MAX_VIEW ||/		    0 ||/;s/	    ping->disk_view > PV_MAX_VIEW ||/	    0 ||/|test_views
+views.c|s/if (volume->nodes\[i\].heard \&\& !volume->nodes\[i\].evicted \&\&/if (volume->nodes[i].heard \&\&/|test_views
+views.c|s/	if (volume->behind || !volume->acked) {/	if (!volume->acked) {/|test_views
+views.c|s/	if (!is_well(volume, \&members\[0\], now) ||/	if (/|test_views
+views.c|s/	    !is_well(volume, \&members\[1\], now) ||//|test_views
 views.c|s/now - since > volume->dead_after/now - since >= volume->dead_after/|test_views
 views.c|s/.heard \&\& !pv_dead(volume, node, now);/.heard \&\& now;/|test_views
 views.c|s/volume->began;$/0;/|test_views
 views.c|s/if (!back \&\& holds_all(volume, backup) \&\&/if (holds_all(volume, backup) \&\&/|test_views
-views.c|s/if (backup \&\& backup->synced) {/if (backup) {/|test_views
+views.c|s/if (backup \&\& (backup->synced ||/if (backup \&\& (1 ||/|test_views
+views.c|s/		       says(volume, primary, PV_PING_BACKUP_SYNCED))) {/		       0)) {/|test_views
 views.c|s/if (!node_of(volume, backup)->heard \&\&/if (0 \&\&/|test_views
 views.c|s/	    volume->nodes\[node\].view != volume->view.number ||//|test_views
 views.c|s/			       (node->view == volume->view.number \&\&/			       (0 \&\&/|test_views_search
@@ -152,12 +172,12 @@ views.c|s/	if (volume->behind)$/	if (0)/|test_views
 views.c|s/	volume->handover = true;/	;/|test_views
 views.c|s/now < volume->handover_ends \&\&/1 \&\&/|test_views
 views.c|s/if (why == PV_WHY_BACKUP_UNREACHABLE)/if (0)/|test_views
-views.c|s/failed(node) || node->older_image || node->unreachable ||/node->older_image || node->unreachable ||/|test_views
+views.c|s/	    failed(node) || node->older_image ||/	    node->older_image ||/|test_views
 views.c|s/if (why != PV_WHY_BACKUP_RESTARTED)/if (1)/|test_views_search
 views.c|s/	keep_member(\&next, \&members\[1\], true);/	add_member(volume, \&next, members[1].node, true);/|test_views
 views.c|s/if (replaced(volume, primary))/if (0)/|test_views
 views.c|s/	while (number == volume->view.number \&\& next_view(volume, now))/	if (number == volume->view.number \&\& next_view(volume, now))/|test_views
-views.c|s/if (node->state != PB_REPLICA_BLANK)$/if (1)/|test_views
+views.c|s/if (node->state != PB_REPLICA_BLANK)$/if (node->state <= PB_REPLICA_SYNCED)/|test_views
 views.c|s/		    node->state != PB_REPLICA_SYNCED)/		    0)/|test_views
 views.c|s/	volume->nodes\[node\].evicted = true;/	;/|test_views
 pb-map.c|s/le32_to_cpu(disk->crc) != pb_map_crc(disk)/0/|test_map

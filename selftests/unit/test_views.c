@@ -44,11 +44,13 @@ static void begin(void)
 	now = 1000000;
 	volume = (struct pv_volume) {
 		.dead_after = flavour * INTERVAL, .handover_ms = 6000,
-		.began = now, .nr_nodes = NR_NODES,
+		.stall_ms = (flavour + 1) * INTERVAL, .retry_ms = 1000,
+		.nr_nodes = NR_NODES,
 	};
 	memset(sims, 0, sizeof(sims));
 	for (i = 0; i < NR_NODES; i++) {
 		sims[i].ping.node = i;
+		sims[i].ping.incarnation = 5 << 16;
 		memset(sims[i].ping.replica, 0xa0 + i, PB_UUID_LEN);
 		sims[i].ping.state = i < 2 ? PB_REPLICA_SYNCED :
 					     PB_REPLICA_BLANK;
@@ -107,7 +109,8 @@ static void rounds(u32 times, u32 nodes)
 		for (i = 0; i < NR_NODES; i++)
 			if (nodes >> i & 1)
 				say(i);
-		if (flavour > 1)
+		/* The server lives, even if nobody speaks. */
+		if (flavour > 1 || !nodes)
 			pv_tick(&volume, now);
 	}
 }
@@ -276,7 +279,7 @@ static void test_idle(void)
 	begin();
 	say(0);
 	say(1);
-	now += flavour * INTERVAL + 1;
+	until_dead(0);
 	say(0);
 	rounds(1, ONLY(0));
 	alone(1, 0, "an idle node that is dead is not used");
@@ -367,6 +370,7 @@ static void test_hostile(void)
 	WRONG("no replica", memset(p.replica, 0, PB_UUID_LEN));
 	WRONG("no incarnation", p.incarnation = 0);
 	WRONG("moved into what is not on its disk", p.view = p.disk_view + 1);
+	WRONG("a view that cannot be", p.disk_view = U64_MAX);
 	WRONG("an unknown state", p.state = 4);
 	WRONG("an unknown flag", p.flags = 1U << 31);
 	ok(!memcmp(&before, &volume, sizeof(volume)), "they change nothing");
@@ -376,6 +380,20 @@ static void test_hostile(void)
 	until_dead(ONLY(0));
 	is(volume.behind, 1, "that is not forgotten");
 	view_is(3, 0, 1, true, "no view is made by an old state");
+	pv_evict(&volume, 1, now, &why);
+	say(0);
+	is(volume.behind, 0, "but by one that is evicted");
+	make_pair();
+	sims[0].ping.flags = PV_PING_BACKUP_SYNCED;
+	volume.view.nr = 1;
+	sims[0].ping.flags |= PV_PING_STANDS;
+	say(0);
+	ok(true, "a sole primary that says that it stands: no endless loop");
+	begin();
+	memcpy(sims[1].ping.replica, sims[0].ping.replica, PB_UUID_LEN);
+	say(0);
+	rounds(3, ONLY(0) | ONLY(1));
+	alone(1, 0, "a copied disk is no backup");
 	begin();
 	sims[0].ping.disk_view = 58;
 	rounds(3, ONLY(0) | ONLY(1));
@@ -393,14 +411,35 @@ static void test_both_restart(void)
 	sims[1].obeys = false;
 	now += INTERVAL / 2;
 	say(1);
-	view_is(4, 0, 1, false, "the backup restarted: unsynced, at once");
-	is(volume.view.why, PV_WHY_BACKUP_RESTARTED, "why view 4");
+	view_is(3, 0, 1, true, "the backup restarted: does the primary live?");
 	say(0);
-	view_is(4, 0, 1, false, "the primary as well: it has to come back");
+	view_is(4, 0, 1, false, "it has restarted as well: it goes on");
+	is(volume.view.why, PV_WHY_PRIMARY_RESTARTED, "why view 4");
 	sims[0].obeys = true;
 	say(0);
 	say(0);
-	is(volume.acked, 1, "it goes on");
+	is(volume.acked, 1, "when it has moved");
+	make_pair();
+	set_up(1);
+	sims[1].obeys = false;
+	say(1);
+	view_is(3, 0, 1, true, "the backup restarted, and the primary is silent");
+	until_dead(ONLY(1));
+	alone(4, 1, "it is dead: the backup has all that was flushed");
+	make_pair();
+	set_up(1);
+	sims[1].obeys = false;
+	say(1);
+	say(0);
+	view_is(4, 0, 1, false, "the backup restarted: unsynced");
+	is(volume.view.why, PV_WHY_BACKUP_RESTARTED, "why view 4");
+	/* Both die, one after the other, and only the backup comes back. */
+	make_pair();
+	now += INTERVAL / 2;
+	say(0);
+	until_dead(0);
+	say(1);
+	alone(4, 1, "a silent primary takes nothing from its backup");
 	/* Before the primary has moved into the view. */
 	make_pair();
 	volume.acked = false;
@@ -474,7 +513,18 @@ static void test_unreachable(void)
 	alone(4, 0, "and not taken back while it cannot");
 	sims[0].ping.reaches = ~0ULL;
 	say(0);
+	say(1);
 	view_is(5, 0, 1, false, "when it can it is");
+	rounds(2, ONLY(0) | ONLY(1));
+	sims[0].ping.flags |= PV_PING_BACKUP_SYNCED;
+	rounds(2, ONLY(0) | ONLY(1));
+	sims[0].ping.flags |= PV_PING_UNREACHABLE;
+	rounds(1, ONLY(0));
+	alone(7, 0, "dropped again, although its daemon answers");
+	rounds(8, ONLY(0) | ONLY(1));
+	alone(7, 0, "so it is left alone for a while");
+	rounds(4, ONLY(0) | ONLY(1));
+	view_is(8, 0, 1, false, "and then tried again");
 	make_pair();
 	say(2);
 	sims[0].ping.flags |= PV_PING_UNREACHABLE;
@@ -497,6 +547,7 @@ static void test_failed(void)
 	make_pair();
 	sims[1].ping.flags |= PV_PING_FAILED;
 	say(1);
+	say(0);
 	alone(4, 0, "a backup whose disk failed is left out");
 	/* Its disk is replaced: another replica. */
 	set_up(1);
@@ -511,6 +562,7 @@ static void test_failed(void)
 	sims[1].ping.state = PB_REPLICA_BLANK;
 	sims[1].ping.disk_view = 0;
 	say(1);
+	say(0);
 	view_is(4, 0, 1, false, "replaced at once: unsynced");
 	is(volume.view.why, PV_WHY_BACKUP_REPLACED, "why view 4");
 	make_pair();
@@ -546,7 +598,8 @@ static void test_server_restarts(void)
 	fresh = (struct pv_volume) {
 		.view = volume.view, .acked = volume.acked,
 		.dead_after = volume.dead_after, .handover_ms = 6000,
-		.began = now, .nr_nodes = NR_NODES,
+		.stall_ms = (flavour + 1) * INTERVAL, .retry_ms = 1000,
+		.nr_nodes = NR_NODES,
 	};
 	volume = fresh;
 	say(1);
@@ -558,8 +611,23 @@ static void test_server_restarts(void)
 	now++;
 	say(1);
 	is(volume.view.members[0].node, 1, "then it does");
+	/* It stood still, and hears the backup first. */
+	make_pair();
+	now += 3600000;
+	say(1);
+	view_is(3, 0, 1, true, "a server that stood still calls nobody dead");
+	say(0);
+	rounds(2, ONLY(0) | ONLY(1));
+	view_is(3, 0, 1, true, "and hears them all");
+	/* Images of disks that it knows to be newer. */
+	fresh.view = volume.view;
 	volume = fresh;
-	volume.began = now;
+	first = sims[1].ping;
+	sims[1].ping.incarnation -= 1 << 16;
+	is(say(1), -ESTALE, "an older copy of the backup's disk");
+	sims[1].ping = first;
+	first = sims[0].ping;
+	volume = fresh;
 	set_up(0);
 	sims[0].obeys = false;
 	say(0);
@@ -568,7 +636,6 @@ static void test_server_restarts(void)
 		say(1);
 	view_is(4, 1, 0, false, "which has it all");
 	volume = fresh;
-	volume.began = now;
 	volume.view.members[1].synced = false;
 	sims[0].ping = first;
 	sims[0].ping.flags = PV_PING_BACKUP_SYNCED;
@@ -586,6 +653,15 @@ static void test_switch(void)
 	make_pair();
 	is(pv_switch(&volume, 2, now, &why), -EUCLEAN, "switch: not the backup");
 	is(pv_switch(&volume, 0, now, &why), 0, "switch: primary already");
+	volume.behind = true;
+	is(pv_switch(&volume, 1, now, &why), -EAGAIN, "switch: an old state");
+	volume.behind = false;
+	volume.nodes[0].flags |= PV_PING_FAILED;
+	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN, "switch: the primary's disk failed");
+	volume.nodes[0].flags = 0;
+	volume.nodes[1].flags |= PV_PING_FAILED;
+	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN, "switch: the backup's disk failed");
+	volume.nodes[1].flags = 0;
 	volume.nodes[1].view = 2;
 	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN,
 	   "switch: the backup is not in the view yet");
@@ -635,6 +711,7 @@ static void test_evict(void)
 	make_pair();
 	is(pv_evict(&volume, 9, now, &why), -EINVAL, "evict: no such node");
 	is(pv_evict(&volume, 1, now, &why), 1, "evict the backup");
+	say(0);
 	alone(4, 0, "it is left out");
 	is(volume.view.why, PV_WHY_EVICTED, "why view 4");
 	rounds(5, ONLY(0) | ONLY(1));
@@ -656,6 +733,86 @@ static void test_evict(void)
 	is(volume.view.members[0].node, 0, "an evicted primary that nobody can replace stays");
 }
 
+/* Whom a place is not for. */
+static void test_unfit(void)
+{
+	make_pair();
+	until_dead(0);
+	set_up(1);
+	sims[1].obeys = false;
+	sims[1].ping.state = PB_REPLICA_STALE;
+	say(1);
+	view_is(3, 0, 1, true, "a backup that is not synced any more is not promoted");
+	make_pair();
+	until_dead(0);
+	set_up(0);
+	sims[0].obeys = false;
+	sims[0].ping.flags = PV_PING_FAILED;
+	say(0);
+	view_is(3, 0, 1, true, "a primary that comes back without its disk does not go on");
+	make_pair();
+	volume.acked = false;
+	memset(sims[0].ping.replica, 0xb0, PB_UUID_LEN);
+	sims[0].obeys = false;
+	say(0);
+	view_is(3, 0, 1, true, "another replica of the primary acknowledges nothing");
+	make_pair();
+	say(2);
+	sims[2].ping.incarnation -= 1 << 16;
+	say(2);
+	sims[1].ping.flags |= PV_PING_FAILED;
+	say(1);
+	say(0);
+	alone(4, 0, "an older copy of a disk is no backup");
+	make_pair();
+	say(2);
+	sims[2].ping.flags |= PV_PING_FAILED;
+	say(2);
+	until_dead(ONLY(1) | ONLY(2));
+	alone(4, 1, "nor is a disk that failed");
+	begin();
+	pv_evict(&volume, 0, now, &why);
+	say(0);
+	is(volume.view.number, 0, "an evicted node is not the first primary");
+	sims[1].ping.flags |= PV_PING_FAILED;
+	say(1);
+	is(volume.view.number, 0, "nor is one whose disk failed");
+}
+
+/* What two primaries can reach is not the same. */
+static void test_reaches(void)
+{
+	make_pair();
+	say(2);
+	sims[0].ping.flags |= PV_PING_UNREACHABLE;
+	say(0);
+	view_is(4, 0, 2, false, "node 1 could not be reached");
+	rounds(2, ONLY(0) | ONLY(1) | ONLY(2));
+	sims[0].ping.flags |= PV_PING_BACKUP_SYNCED;
+	rounds(2, ONLY(0) | ONLY(1) | ONLY(2));
+	until_dead(ONLY(1) | ONLY(2));
+	view_is(6, 2, 1, false, "by node 2 it may be");
+	make_pair();
+	say(2);
+	sims[1].ping.reaches = ~4ULL;
+	say(1);
+	until_dead(ONLY(1) | ONLY(2));
+	alone(4, 1, "one that the new primary does not reach is not its backup");
+}
+
+/* The backup is up to date, and the primary's disk fails before the view says so. */
+static void test_failed_and_synced(void)
+{
+	begin();
+	say(0);
+	rounds(3, ONLY(0) | ONLY(1));
+	sims[1].ping.state = PB_REPLICA_SYNCED;
+	say(1);
+	sims[0].ping.flags |= PV_PING_BACKUP_SYNCED | PV_PING_FAILED;
+	say(0);
+	alone(3, 1, "the backup has all, and takes over");
+}
+
 static void test_force(void)
 {
 	make_pair();
@@ -665,10 +822,15 @@ static void test_force(void)
 	is(pv_force(&volume, 2, now, &why), -ENODATA, "force: blank");
 	sims[2].ping.state = PB_REPLICA_STALE;
 	say(2);
+	until_dead(0);
+	is(pv_force(&volume, 2, now, &why), -EHOSTDOWN, "force: dead");
+	say(2);
 	is(pv_force(&volume, 2, now, &why), 1, "force");
 	alone(4, 2, "it is primary");
 	is(volume.view.why, PV_WHY_FORCED, "and the view says how");
+	is(pv_force(&volume, 2, now, &why), -EALREADY, "force it again");
 	volume.view.number = 2;
+	volume.view.nr = 0;
 	volume.nodes[0].disk_view = 77;
 	is(pv_force(&volume, 2, now, &why), 1, "force by an old state");
 	alone(78, 2, "goes above all that is known");
@@ -693,6 +855,9 @@ static void both_flavours(void)
 	test_server_restarts();
 	test_switch();
 	test_evict();
+	test_unfit();
+	test_reaches();
+	test_failed_and_synced();
 	test_force();
 }
 

@@ -86,7 +86,8 @@ static void load_node(const struct node *from, u32 i, struct pv_node *to)
 	to->disk_view = from->heard.disk_view;
 	to->state = from->heard.state;
 	to->flags = from->heard.flags;
-	to->unreachable = from->unreachable;
+	to->unreachable_until = from->unreachable ? NOW + 1 : 0;
+	to->reaches = from->reaches;
 }
 
 static void load_server(const struct world *world, struct pv_volume *volume)
@@ -103,6 +104,9 @@ static void load_server(const struct world *world, struct pv_volume *volume)
 	for (i = 0; i < NR_NODES; i++)
 		load_node(&world->nodes[i], i, &volume->nodes[i]);
 	volume->began = world->grace ? NOW : 0;
+	volume->latest = NOW;
+	volume->stall_ms = 500;
+	volume->retry_ms = 1000;
 	view->number = world->number;
 	if (!view->number)
 		return;
@@ -139,7 +143,7 @@ static void save_server(struct world *world, const struct pv_volume *volume,
 	for (i = 0; i < view->nr; i++)
 		world->lives[i] = view->members[i].incarnation >> 16;
 	for (i = 0; i < NR_NODES; i++)
-		world->nodes[i].unreachable = volume->nodes[i].unreachable;
+		world->nodes[i].unreachable = volume->nodes[i].unreachable_until > NOW;
 }
 
 /* A ping arrives; its answer is under way. */
@@ -159,6 +163,7 @@ static void server_hears(struct world *world, u32 who,
 		.reaches = reaches,
 	};
 	int ret;
+	u32 i;
 
 	load_server(world, &volume);
 	uuid_of(who, ping.replica);
@@ -169,6 +174,11 @@ static void server_hears(struct world *world, u32 who,
 		world_bad = "an old ping counts";
 	if (fresh) {
 		node->heard = *small;
+		node->reaches = reaches;
+		/* The time that it is left alone is over by the next ping. */
+		for (i = 0; i < NR_NODES; i++)
+			if (reaches >> i & 1)
+				world->nodes[i].unreachable = false;
 		node->is_heard = true;
 		node->is_dead = false;
 	}

@@ -59,6 +59,7 @@ struct node {
 	u8	is_heard : 1;
 	u8	is_dead : 1;
 	u8	unreachable : 1;
+	u8	reaches;
 };
 
 struct world {

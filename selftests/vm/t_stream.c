@@ -117,7 +117,7 @@ static void one_stream(struct t_peer *peer)
 		shutdown(peer->fd, SHUT_WR);
 	t_peer_close(peer);
 	/* What was taken moves the numbers on; a new incarnation as well. */
-	peer->hello.incarnation += t_random(&rnd) % 2;
+	peer->hello.incarnation += (t_random(&rnd) % 2) << 16;
 }
 
 static void streams(const char *dev, unsigned int count)
@@ -146,14 +146,16 @@ static void serves(const char *backup, const char *primary)
 	struct t_peer peer;
 	struct t_io io;
 
+	/* The latest life there can be: some stream may have claimed any. */
 	t_peer_init(&peer, backup);
-	peer.hello.incarnation = 123456789;
+	peer.hello.incarnation = UINT64_MAX;
 	ok(t_peer_up(&peer) && t_peer_write(&peer, 8, 8, 1) &&
 	   t_peer_wait_ack(&peer, peer.next_seq - 1), "%s serves on", backup);
 	t_peer_free(&peer);
 
 	t_move(primary, 2, "ab");
 	t_peer_init(&peer, primary);
+	peer.hello.incarnation = UINT64_MAX;
 	ok(t_peer_up(&peer), "%s: a good successor", primary);
 	t_io_start(&io, primary, T_WRITE, 0, 4096, 1);
 	is(t_peer_finish(&peer, &io), 0, "%s serves on", primary);

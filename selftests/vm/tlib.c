@@ -194,6 +194,23 @@ int t_status(const char *name, struct pb_ioc_status *status)
 	return t_ioctl(PB_IOC_STATUS, status);
 }
 
+uint64_t t_incarnation(const uint8_t *replica)
+{
+	struct pb_ioc_list list = {0};
+	unsigned int i;
+
+	if (t_ioctl(PB_IOC_LIST, &list))
+		bail("no list of volumes");
+	for (i = 0; i < list.nr; i++) {
+		struct pb_ioc_status status = { .dev = list.devs[i] };
+
+		if (!t_ioctl(PB_IOC_STATUS, &status) &&
+		    !memcmp(status.replica, replica, PB_UUID_LEN))
+			return status.incarnation;
+	}
+	return 77 << 16;
+}
+
 uint64_t t_counter(const char *name, enum pb_counter counter)
 {
 	struct pb_ioc_status status;

@@ -50,6 +50,8 @@ int t_ctl(void);
 int t_ioctl(unsigned long cmd, void *arg);	/* 0 or a negative errno */
 struct pb_ioc_dev t_dev(const char *name);
 int t_status(const char *name, struct pb_ioc_status *status);
+/* Of a replica on this machine; or of one that is not here. */
+uint64_t t_incarnation(const uint8_t *replica);
 uint64_t t_counter(const char *name, enum pb_counter counter);
 int t_set_view(const char *name, const struct pb_view *view, uint32_t flags,
 	       char *reason);

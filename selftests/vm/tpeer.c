@@ -37,7 +37,6 @@ void t_peer_init(struct t_peer *peer, const char *dev)
 		.block_size = status.block_size,
 		.data_sectors = status.data_sectors,
 		.capacity_sectors = status.capacity_sectors,
-		.incarnation = 77,
 		.first_unacked = 1,
 		.max_data = PB_WIRE_MAX_DATA,
 		.timeout_ms = 2000,
@@ -46,6 +45,8 @@ void t_peer_init(struct t_peer *peer, const char *dev)
 	};
 	memcpy(peer->hello.volume, status.volume, PB_UUID_LEN);
 	memcpy(peer->hello.replica, link->peer, PB_UUID_LEN);
+	/* Who has met that replica takes no earlier life of it. */
+	peer->hello.incarnation = t_incarnation(link->peer);
 	if (!peer->upstream)
 		peer->hello.peer_incarnation = status.incarnation;
 }

@@ -118,6 +118,26 @@ static bool is_member(const struct pv_view *view, u32 node)
 	return false;
 }
 
+/* May it be the backup of the primary of a view in the making? */
+static bool may_be_backup(struct pv_volume *volume, const struct pv_view *view,
+			  u32 index, u64 now)
+{
+	const struct pv_node *node = &volume->nodes[index];
+	const struct pv_member *primary = &view->members[0];
+
+	if (is_member(view, index) || !here(volume, index, now) ||
+	    failed(node) || node->older_image || node->evicted)
+		return false;
+	/* A copied disk. */
+	if (!memcmp(node->replica, primary->replica, PB_UUID_LEN))
+		return false;
+	/* What one primary could not reach another may. */
+	if (primary->node == volume->view.members[0].node &&
+	    now < node->unreachable_until)
+		return false;
+	return node_of(volume, primary)->reaches >> index & 1;
+}
+
 /* One that has some of the data first. */
 static u32 find_idle(struct pv_volume *volume, const struct pv_view *view,
 		     u64 now)
@@ -127,9 +147,7 @@ static u32 find_idle(struct pv_volume *volume, const struct pv_view *view,
 	for (i = 0; i < volume->nr_nodes; i++) {
 		const struct pv_node *node = &volume->nodes[i];
 
-		if (is_member(view, i) || !here(volume, i, now) ||
-		    failed(node) || node->older_image || node->unreachable ||
-		    node->evicted)
+		if (!may_be_backup(volume, view, i, now))
 			continue;
 		if (node->state != PB_REPLICA_BLANK)
 			return i;
@@ -164,18 +182,11 @@ static bool same_members(const struct pv_view *a, const struct pv_view *b)
 static int install(struct pv_volume *volume, const struct pv_view *view,
 		   enum pv_why why)
 {
-	bool new_primary = !volume->view.number ||
-			   volume->view.members[0].node !=
-			   view->members[0].node;
-	u32 i;
-
-	/* What one could not reach, another may. */
-	for (i = 0; new_primary && i < volume->nr_nodes; i++)
-		volume->nodes[i].unreachable = false;
 	volume->view = *view;
 	volume->view.why = why;
 	volume->acked = false;
 	volume->handover = false;
+	volume->handover_ends = 0;
 	return 1;
 }
 
@@ -186,7 +197,7 @@ static struct pv_view begin_view(const struct pv_volume *volume)
 
 /* What may follow */
 
-/* It says that it holds everything: nobody else may be primary. */
+/* It says that it holds everything: no other may be primary. */
 static bool holds_all(struct pv_volume *volume, const struct pv_member *member)
 {
 	const struct pv_node *node = node_of(volume, member);
@@ -243,10 +254,12 @@ static int resume(struct pv_volume *volume, u64 now)
 	if (!backup || !backup->synced) {
 		if (node->view != volume->view.number)
 			return 0;
-		if (!(node->flags & PV_PING_STANDS) || !backup) {
+		if (!(node->flags & PV_PING_STANDS)) {
 			primary->incarnation = node->incarnation;
 			return 1;
 		}
+		if (!backup)
+			return 0;
 	}
 	add_member(volume, &next, primary->node, true);
 	if (backup->synced)
@@ -262,7 +275,8 @@ static int without_primary(struct pv_volume *volume, u64 now)
 	bool back = here(volume, primary->node, now) && !failed(node) &&
 		    restarted(volume, primary);
 
-	if (backup && backup->synced) {
+	if (backup && (backup->synced ||
+		       says(volume, primary, PV_PING_BACKUP_SYNCED))) {
 		/* It may be well, and has not been heard yet. */
 		if (!node_of(volume, backup)->heard &&
 		    !pv_dead(volume, backup->node, now))
@@ -331,7 +345,7 @@ static int drop_backup(struct pv_volume *volume, enum pv_why why, u64 now)
 	struct pv_view next = begin_view(volume);
 
 	if (why == PV_WHY_BACKUP_UNREACHABLE)
-		node->unreachable = true;
+		node->unreachable_until = now + volume->retry_ms;
 	keep_member(&next, &members[0], true);
 	/* One that restarted could be found again, for the very same view. */
 	if (why != PV_WHY_BACKUP_RESTARTED)
@@ -360,6 +374,12 @@ static int with_backup(struct pv_volume *volume, u64 now)
 	enum pv_why why = why_not_backup(volume, &members[1], now);
 	struct pv_view next = begin_view(volume);
 
+	/*
+	 * Who takes its synced backup from it must know that the primary lives:
+	 * if it never acked that view nobody could go on.
+	 */
+	if (members[1].synced && volume->speaker != members[0].node)
+		return 0;
 	if (why != PV_WHY_NONE)
 		return drop_backup(volume, why, now);
 	if (restarted(volume, &members[1]))
@@ -408,6 +428,8 @@ static int end_handover(struct pv_volume *volume, u64 now)
 
 	if (!volume->handover)
 		return 0;
+	if (!volume->handover_ends)
+		volume->handover_ends = now + volume->handover_ms;
 	if (node->view != volume->view.number && now < volume->handover_ends &&
 	    !pv_dead(volume, old->node, now) && !restarted(volume, old))
 		return 0;
@@ -421,7 +443,7 @@ static int next_view(struct pv_volume *volume, u64 now)
 
 	volume->behind = false;
 	for (i = 0; i < volume->nr_nodes; i++)
-		if (volume->nodes[i].heard &&
+		if (volume->nodes[i].heard && !volume->nodes[i].evicted &&
 		    volume->nodes[i].disk_view > volume->view.number)
 			volume->behind = true;
 	if (volume->behind)
@@ -436,11 +458,13 @@ static int next_view(struct pv_volume *volume, u64 now)
 				   without_backup(volume, now);
 }
 
-static int decide(struct pv_volume *volume, u64 now)
+static int decide(struct pv_volume *volume, u32 speaker, u64 now)
 {
-	int changed = end_handover(volume, now);
 	u64 number = volume->view.number;
+	int changed = 0;
 
+	volume->speaker = speaker;
+	changed |= end_handover(volume, now);
 	/* What changes within a view may make the next one possible. */
 	while (number == volume->view.number && next_view(volume, now))
 		changed = 1;
@@ -454,24 +478,47 @@ static int check_ping(const struct pv_volume *volume,
 {
 	if (ping->node >= volume->nr_nodes || pb_uuid_zero(ping->replica) ||
 	    !ping->incarnation || ping->view > ping->disk_view ||
+	    ping->disk_view > PV_MAX_VIEW ||
 	    ping->state > PB_REPLICA_SYNCED || ping->flags & ~PV_PING_FLAGS)
 		return -EINVAL;
 	return 0;
 }
 
-/* Does it count? */
-static bool takes(struct pv_node *node, const struct pv_ping *ping)
+/* The latest that is known of the replica that pings. */
+static u64 known_of(const struct pv_volume *volume, const struct pv_ping *ping)
 {
-	if (!node->heard)
-		return true;
-	if (ping->seq <= node->seq)
+	const struct pv_node *node = &volume->nodes[ping->node];
+	const struct pv_view *view = &volume->view;
+	u32 i;
+
+	if (node->heard && !memcmp(ping->replica, node->replica, PB_UUID_LEN))
+		return node->incarnation;
+	for (i = 0; i < view->nr; i++)
+		if (!memcmp(ping->replica, view->members[i].replica,
+			    PB_UUID_LEN))
+			return view->members[i].incarnation;
+	return 0;
+}
+
+/* Does it count? */
+static bool takes(struct pv_volume *volume, const struct pv_ping *ping)
+{
+	struct pv_node *node = &volume->nodes[ping->node];
+
+	if (node->heard && ping->seq <= node->seq)
 		return false;
-	if (memcmp(ping->replica, node->replica, PB_UUID_LEN))
-		return true;
-	if (!pb_incarnation_older(ping->incarnation, node->incarnation))
+	if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)))
 		return true;
 	node->older_image = true;
 	return false;
+}
+
+/* A server that stood still may have heard nobody because of that. */
+static void note_time(struct pv_volume *volume, u64 now)
+{
+	if (!volume->latest || now - volume->latest > volume->stall_ms)
+		volume->began = now;
+	volume->latest = now;
 }
 
 static void note(struct pv_node *node, const struct pv_ping *ping, u64 now)
@@ -485,20 +532,8 @@ static void note(struct pv_node *node, const struct pv_ping *ping, u64 now)
 	node->disk_view = ping->disk_view;
 	node->state = ping->state;
 	node->flags = ping->flags;
+	node->reaches = ping->reaches;
 	node->older_image = false;
-}
-
-/* The primary speaks in its view. */
-static int heed_primary(struct pv_volume *volume, const struct pv_ping *ping)
-{
-	int changed = !volume->acked;
-	u32 i;
-
-	volume->acked = true;
-	for (i = 0; i < volume->nr_nodes; i++)
-		if (ping->reaches >> i & 1)
-			volume->nodes[i].unreachable = false;
-	return changed;
 }
 
 int pv_ping(struct pv_volume *volume, const struct pv_ping *ping, u64 now)
@@ -508,19 +543,24 @@ int pv_ping(struct pv_volume *volume, const struct pv_ping *ping, u64 now)
 
 	if (ret)
 		return ret;
-	if (!takes(&volume->nodes[ping->node], ping))
+	if (!takes(volume, ping))
 		return -ESTALE;
+	note_time(volume, now);
 	note(&volume->nodes[ping->node], ping, now);
+	/* The primary has moved into its view. */
 	if (view->number && view->number == ping->view &&
 	    view->members[0].node == ping->node &&
-	    !replaced(volume, view->members))
-		changed = heed_primary(volume, ping);
-	return decide(volume, now) | changed;
+	    !replaced(volume, view->members)) {
+		changed = !volume->acked;
+		volume->acked = true;
+	}
+	return decide(volume, ping->node, now) | changed;
 }
 
 int pv_tick(struct pv_volume *volume, u64 now)
 {
-	return decide(volume, now);
+	note_time(volume, now);
+	return decide(volume, PV_NO_NODE, now);
 }
 
 void pv_answer(const struct pv_volume *volume, u32 node, struct pv_view *view)
@@ -580,7 +620,7 @@ int pv_evict(struct pv_volume *volume, u32 node, u64 now, const char **why)
 		return -EUCLEAN;
 	}
 	volume->nodes[node].evicted = true;
-	decide(volume, now);
+	decide(volume, PV_NO_NODE, now);
 	return 1;
 }
 
@@ -591,7 +631,7 @@ int pv_add(struct pv_volume *volume, u32 node, u64 now)
 	if (!volume->nodes[node].evicted)
 		return 0;
 	volume->nodes[node].evicted = false;
-	decide(volume, now);
+	decide(volume, PV_NO_NODE, now);
 	return 1;
 }
 
@@ -617,8 +657,12 @@ int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why)
 		if (volume->nodes[i].heard &&
 		    volume->nodes[i].disk_view >= next.number)
 			next.number = volume->nodes[i].disk_view + 1;
-	volume->nodes[node].evicted = false;
 	add_member(volume, &next, node, true);
+	if (same_members(&next, &volume->view)) {
+		*why = "it is the primary, and alone, in the current view";
+		return -EALREADY;
+	}
+	volume->nodes[node].evicted = false;
 	return install(volume, &next, PV_WHY_FORCED);
 }
 

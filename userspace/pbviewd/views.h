@@ -24,8 +24,11 @@
 
 #define PV_NO_NODE	0xffffffffU
 
+/* No view has a higher number. */
+#define PV_MAX_VIEW	(1ULL << 62)
+
 /* Flags of a ping. */
-#define PV_PING_STANDS		(1U << 0)	/* it crashed, and only stands in @view */
+#define PV_PING_STANDS		(1U << 0)	/* it has no role in @view, and only stands in it */
 #define PV_PING_BACKUP_SYNCED	(1U << 1)	/* as that it waits for its backup's acks */
 #define PV_PING_UNREACHABLE	(1U << 2)	/* as that it cannot reach its backup */
 #define PV_PING_FAILED		(1U << 3)	/* its disk failed: it asks to be left out */
@@ -42,7 +45,8 @@
  * @disk_view: the view that its disk has, whoever told it when
  * @state: enum pb_replica_state
  * @flags: PV_PING_*
- * @reaches: nodes that it can reach, one bit each
+ * @reaches: nodes that it could have as its backup: one bit each for whose
+ *	daemon has answered to a connection for this volume
  */
 struct pv_ping {
 	u32	node;
@@ -134,9 +138,11 @@ struct pv_view {
  * @disk_view: on its disk
  * @state: enum pb_replica_state
  * @flags: PV_PING_*
+ * @reaches: see struct pv_ping
  * @older_image: it pings with an older incarnation: its disk is a copy of an
  *	earlier time, and is not used
- * @unreachable: the primary had to do without it, and has not reached it since
+ * @unreachable_until: the primary had to do without it: it is not used again
+ *	before this, ms, nor while the primary does not reach it
  * @evicted: an operator wants it left out; durable
  */
 struct pv_node {
@@ -149,8 +155,9 @@ struct pv_node {
 	u64	disk_view;
 	u32	state;
 	u32	flags;
+	u64	reaches;
 	bool	older_image;
-	bool	unreachable;
+	u64	unreachable_until;
 	bool	evicted;
 };
 
@@ -160,17 +167,24 @@ struct pv_node {
  * @acked: its primary has moved into it; durable
  * @handover: a planned switch: the old primary, which is its backup now, is told
  *	first, so that it can finish its writes; durable
- * @handover_ends: when the others are told whether it has or not, ms
- * @began: when the server began: nobody is dead within @dead_after of that, ms
+ * @handover_ends: when the others are told whether it has or not, ms; 0 after a
+ *	restart of the server: it waits anew
+ * @began: when the server began to listen: nobody is dead within @dead_after of
+ *	that, ms
+ * @latest: of the latest event, ms: a server that stood still has heard nobody,
+ *	and begins anew
  * @dead_after: a node is dead when it was silent for longer, ms
+ * @stall_ms: events (ticks at least) come more often, or the server stood still
  * @handover_ms: how long a planned switch waits for the old primary, ms
+ * @retry_ms: how long a backup that could not be reached is not used again, ms
  * @behind: a replica knows a later view: this state is an old one, and makes no
  *	view any more
+ * @speaker: who pings now, or PV_NO_NODE
  * @nr_nodes: how many of @nodes there are
  * @nodes: nodes with a replica
  *
- * Made by the caller: all zero but for dead_after, handover_ms, began, nr_nodes
- * and what is durable.
+ * Made by the caller: all zero but for the times that it chooses, nr_nodes, and
+ * what is durable.
  */
 struct pv_volume {
 	struct pv_view	view;
@@ -178,9 +192,13 @@ struct pv_volume {
 	bool		handover;
 	u64		handover_ends;
 	u64		began;
+	u64		latest;
 	u64		dead_after;
+	u64		stall_ms;
 	u64		handover_ms;
+	u64		retry_ms;
 	bool		behind;
+	u32		speaker;
 	u32		nr_nodes;
 	struct pv_node	nodes[PV_MAX_NODES];
 };
@@ -266,7 +284,8 @@ int pv_add(struct pv_volume *volume, u32 node, u64 now);
  * The last resort: the view before need not be acknowledged, and the replica
  * need not be synced.
  *
- * Return: 1, -EINVAL, -EHOSTDOWN (it is not heard of), -ENODATA (it is blank).
+ * Return: 1, -EINVAL, -EHOSTDOWN (it is not heard of), -ENODATA (it is blank),
+ * -EALREADY (it is primary, and alone).
  */
 int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why);
 
