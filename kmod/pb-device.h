@@ -661,12 +661,6 @@ int pb_resize_obey(struct pb_device *pb, u64 sectors);
 /* pb-role.c: views */
 
 /**
- * pb_role_name() - a role in one word
- * @role: enum pb_role
- */
-const char *pb_role_name(u32 role);
-
-/**
  * pb_role_set_view() - move into a view, or confirm it
  * @pb: the device, ctl_mutex held
  * @view: hostile

@@ -25,19 +25,6 @@
 /* How long step 2 waits for acks before the view is refused. */
 #define DRAIN_MS	5000
 
-const char *pb_role_name(u32 role)
-{
-	static const char *const names[] = {
-		[PB_ROLE_UNCONFIRMED]	= "unconfirmed",
-		[PB_ROLE_IDLE]		= "idle",
-		[PB_ROLE_BACKUP]	= "backup",
-		[PB_ROLE_PRIMARY]	= "primary",
-		[PB_ROLE_FAILED]	= "failed",
-	};
-
-	return names[role];
-}
-
 static void describe_self(struct pb_device *pb, struct pb_self *self)
 {
 	memset(self, 0, sizeof(*self));

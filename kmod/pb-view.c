@@ -30,6 +30,19 @@ bool pb_name_valid(const char *name)
 	return false;
 }
 
+const char *pb_role_name(u32 role)
+{
+	static const char * const names[] = {
+		[PB_ROLE_UNCONFIRMED]	= "unconfirmed",
+		[PB_ROLE_IDLE]		= "idle",
+		[PB_ROLE_BACKUP]	= "backup",
+		[PB_ROLE_PRIMARY]	= "primary",
+		[PB_ROLE_FAILED]	= "failed",
+	};
+
+	return role < ARRAY_SIZE(names) ? names[role] : "unknown";
+}
+
 static bool pb_uuid_same(const u8 *a, const u8 *b)
 {
 	return !memcmp(a, b, PB_UUID_LEN);
@@ -187,6 +200,14 @@ static u32 pb_state_in(u32 state, u8 index, bool synced)
 	return state;
 }
 
+/* It is in the view, which the next one may count on, and does nothing in it. */
+static void pb_view_stand(struct pb_verdict *verdict)
+{
+	verdict->role = PB_ROLE_UNCONFIRMED;
+	verdict->state = PB_REPLICA_SYNCED;
+	verdict->index = PB_NO_MEMBER;
+}
+
 /* Rule 2: the view that the superblock has, said again. */
 static int pb_view_confirm(const struct pb_self *self,
 			   const struct pb_view *view,
@@ -224,11 +245,8 @@ static int pb_view_confirm(const struct pb_self *self,
 	 */
 	if (index != PB_NO_MEMBER && !synced &&
 	    self->state == PB_REPLICA_SYNCED &&
-	    self->role == PB_ROLE_UNCONFIRMED) {
-		verdict->role = PB_ROLE_UNCONFIRMED;
-		verdict->state = PB_REPLICA_SYNCED;
-		verdict->index = PB_NO_MEMBER;
-	}
+	    self->role == PB_ROLE_UNCONFIRMED)
+		pb_view_stand(verdict);
 	return 0;
 }
 
@@ -344,10 +362,8 @@ static int pb_view_move(const struct pb_self *self, const struct pb_view *view,
 	verdict->state = pb_state_in(self->state, index, synced);
 	verdict->index = index;
 	/* It may have a place in the next view, by having been in this one. */
-	if (synced && self->crashed && pb_view_other_synced(view, index)) {
-		verdict->role = PB_ROLE_UNCONFIRMED;
-		verdict->index = PB_NO_MEMBER;
-	}
+	if (synced && self->crashed && pb_view_other_synced(view, index))
+		pb_view_stand(verdict);
 	return 0;
 }
 

@@ -55,6 +55,12 @@ struct pb_verdict {
 };
 
 /**
+ * pb_role_name() - a role in one word
+ * @role: enum pb_role, or anything else, which is "unknown"
+ */
+const char *pb_role_name(u32 role);
+
+/**
  * pb_name_valid() - is this a name of a node or volume?
  * @name: PB_NAME_LEN bytes, hostile
  *

@@ -47,9 +47,10 @@ pb-view.c|s/(self->waits || pb_view_other_synced(view, index))) {/0) {/|test_vie
 pb-view.c|s/if (self->crashed && beside && /if (self->crashed \&\& index \&\& /|test_view
 pb-view.c|s/ && self->role != PB_ROLE_UNCONFIRMED) {/) {/|test_view
 pb-view.c|s/if (self->crashed && beside && self->role != PB_ROLE_UNCONFIRMED)/if (0)/|test_view
-pb-view.c|/^static int pb_view_confirm/,/^}/s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
-pb-view.c|/^static int pb_view_move/,/^}/s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
+pb-view.c|/^static int pb_view_confirm/,/^}/s/pb_view_stand(verdict)/(void)pb_view_stand/|test_view
+pb-view.c|/^static int pb_view_move/,/^}/s/pb_view_stand(verdict)/(void)pb_view_stand/|test_view
 pb-view.c|s/verdict->state = PB_REPLICA_SYNCED;//|test_view
+pb-view.c|s/verdict->role = PB_ROLE_UNCONFIRMED;//|test_view
 pb-view.c|s/if (index != PB_NO_MEMBER \&\& !synced/if (!synced/|test_view
 pb-view.c|s/	    self->state == PB_REPLICA_SYNCED \&\&$/	    self->state \&\&/|test_view
 pb-view.c|s/if (synced && self->crashed && pb_view_other_synced/if (self->crashed \&\& pb_view_other_synced/|test_view
@@ -138,18 +139,18 @@ pb-record.c|s/#define PB_RECORD_SPARE		3/#define PB_RECORD_SPARE		2/|test_record
 views.c|s/	if (!volume->acked)$/	if (0)/|test_views
 views.c|s/	if (!volume->acked)$/	if (0)/|test_views_search
 views.c|s/	volume->acked = false;/	;/|test_views
-views.c|s/if (node->heard \&\& ping->seq <= node->seq)/if (0)/|test_views
+views.c|s/if (node->heard \&\& ping->seq <= node->ping.seq)/if (0)/|test_views
 views.c|s/if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)))/if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)) || 1)/|test_views
 views.c|s/			return view->members\[i\].incarnation;/			return 0;/|test_views
 views.c|s/now - volume->latest > volume->stall_ms/0/|test_views
-views.c|s/if (members\[1\].synced \&\& volume->speaker != members\[0\].node)/if (0)/|test_views
+views.c|s/if (members\[1\].synced \&\& speaker != members\[0\].node)/if (speaker == PV_MAX_NODES)/|test_views
 views.c|s/	    !replaced(volume, view->members)) {/	    1) {/|test_views
-views.c|s/return node->heard \&\& node->state == PB_REPLICA_SYNCED;/return node->heard;/|test_views
+views.c|s/return node->heard \&\& node->ping.state == PB_REPLICA_SYNCED;/return node->heard;/|test_views
 views.c|s/failed(node) || node->older_image || node->evicted)/failed(node) || node->evicted)/|test_views
-views.c|s/if (!memcmp(node->replica, primary->replica, PB_UUID_LEN))/if (0)/|test_views
+views.c|s/if (!memcmp(node->ping.replica, primary->replica, PB_UUID_LEN))/if (0)/|test_views
 views.c|s/	    now < node->unreachable_until)/	    0)/|test_views
 views.c|s/	if (primary->node == volume->view.members\[0\].node \&\&/	if (1 \&\&/|test_views
-views.c|s/	return node_of(volume, primary)->reaches >> index \& 1;/	return true;/|test_views
+views.c|s/	return node_of(volume, primary)->ping.reaches >> index \& 1;/	return true;/|test_views
 views.c|s/bool back = here(volume, primary->node, now) \&\& !failed(node) \&\&/bool back = here(volume, primary->node, now) \&\& node \&\&/|test_views
 views.c|s/if (!here(volume, i, now) || node->evicted || failed(node) ||/if (!here(volume, i, now) || failed(node) ||/|test_views
 views.c|s/if (!here(volume, i, now) || node->evicted || failed(node) ||/if (!here(volume, i, now) || node->evicted ||/|test_views
@@ -166,8 +167,8 @@ views.c|s/if (!back \&\& holds_all(volume, backup) \&\&/if (holds_all(volume, ba
 views.c|s/if (backup \&\& (backup->synced ||/if (backup \&\& (1 ||/|test_views
 views.c|s/		       says(volume, primary, PV_PING_BACKUP_SYNCED))) {/		       0)) {/|test_views
 views.c|s/if (!node_of(volume, backup)->heard \&\&/if (0 \&\&/|test_views
-views.c|s/	    volume->nodes\[node\].view != volume->view.number ||//|test_views
-views.c|s/			       (node->view == volume->view.number \&\&/			       (0 \&\&/|test_views_search
+views.c|s/	    volume->nodes\[node\].ping.view != volume->view.number ||//|test_views
+views.c|s/	       says(volume, member, PV_PING_STANDS);/	       0;/|test_views_search
 views.c|s/	if (volume->behind)$/	if (0)/|test_views
 views.c|s/	volume->handover = true;/	;/|test_views
 views.c|s/now < volume->handover_ends \&\&/1 \&\&/|test_views
@@ -176,9 +177,9 @@ views.c|s/	    failed(node) || node->older_image ||/	    node->older_image ||/|t
 views.c|s/if (why != PV_WHY_BACKUP_RESTARTED)/if (1)/|test_views_search
 views.c|s/	keep_member(\&next, \&members\[1\], true);/	add_member(volume, \&next, members[1].node, true);/|test_views
 views.c|s/if (replaced(volume, primary))/if (0)/|test_views
-views.c|s/	while (number == volume->view.number \&\& next_view(volume, now))/	if (number == volume->view.number \&\& next_view(volume, now))/|test_views
-views.c|s/if (node->state != PB_REPLICA_BLANK)$/if (node->state <= PB_REPLICA_SYNCED)/|test_views
-views.c|s/		    node->state != PB_REPLICA_SYNCED)/		    0)/|test_views
+views.c|s/	while (number == volume->view.number \&\&/	if (number == volume->view.number \&\&/|test_views
+views.c|s/if (node->ping.state != PB_REPLICA_BLANK)$/if (node->ping.state <= PB_REPLICA_SYNCED)/|test_views
+views.c|s/		    node->ping.state != PB_REPLICA_SYNCED)/		    0)/|test_views
 views.c|s/	volume->nodes\[node\].evicted = true;/	;/|test_views
 pb-map.c|s/le32_to_cpu(disk->crc) != pb_map_crc(disk)/0/|test_map
 pb-map.c|s/if (memcmp(disk->replica, id->replica, PB_UUID_LEN))/if (0)/|test_map

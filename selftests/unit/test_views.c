@@ -656,16 +656,16 @@ static void test_switch(void)
 	volume.behind = true;
 	is(pv_switch(&volume, 1, now, &why), -EAGAIN, "switch: an old state");
 	volume.behind = false;
-	volume.nodes[0].flags |= PV_PING_FAILED;
+	volume.nodes[0].ping.flags |= PV_PING_FAILED;
 	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN, "switch: the primary's disk failed");
-	volume.nodes[0].flags = 0;
-	volume.nodes[1].flags |= PV_PING_FAILED;
+	volume.nodes[0].ping.flags = 0;
+	volume.nodes[1].ping.flags |= PV_PING_FAILED;
 	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN, "switch: the backup's disk failed");
-	volume.nodes[1].flags = 0;
-	volume.nodes[1].view = 2;
+	volume.nodes[1].ping.flags = 0;
+	volume.nodes[1].ping.view = 2;
 	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN,
 	   "switch: the backup is not in the view yet");
-	volume.nodes[1].view = 3;
+	volume.nodes[1].ping.view = 3;
 	sims[1].obeys = false;
 	sims[0].obeys = false;
 	is(pv_switch(&volume, 1, now, &why), 1, "switch");
@@ -702,7 +702,7 @@ static void test_switch(void)
 	is(pv_switch(&volume, 1, now, &why), -EUCLEAN, "switch: not synced");
 	make_pair();
 	sims[0].ping.flags |= PV_PING_UNREACHABLE;
-	volume.nodes[0].flags |= PV_PING_UNREACHABLE;
+	volume.nodes[0].ping.flags |= PV_PING_UNREACHABLE;
 	is(pv_switch(&volume, 1, now, &why), -EHOSTDOWN, "switch: no connection");
 }
 
@@ -728,7 +728,7 @@ static void test_evict(void)
 	make_pair();
 	sims[0].ping.flags |= PV_PING_UNREACHABLE;
 	volume.nodes[0].evicted = true;
-	volume.nodes[1].flags |= PV_PING_FAILED;
+	volume.nodes[1].ping.flags |= PV_PING_FAILED;
 	rounds(2, ONLY(0));
 	is(volume.view.members[0].node, 0, "an evicted primary that nobody can replace stays");
 }
@@ -831,7 +831,7 @@ static void test_force(void)
 	is(pv_force(&volume, 2, now, &why), -EALREADY, "force it again");
 	volume.view.number = 2;
 	volume.view.nr = 0;
-	volume.nodes[0].disk_view = 77;
+	volume.nodes[0].ping.disk_view = 77;
 	is(pv_force(&volume, 2, now, &why), 1, "force by an old state");
 	alone(78, 2, "goes above all that is known");
 }

@@ -79,15 +79,15 @@ static void load_node(const struct node *from, u32 i, struct pv_node *to)
 {
 	to->heard = from->is_heard;
 	to->when = from->is_dead ? 0 : NOW;
-	uuid_of(i, to->replica);
-	to->seq = LATEST;
-	to->incarnation = real_incarnation(from->heard.incarnation);
-	to->view = from->heard.view;
-	to->disk_view = from->heard.disk_view;
-	to->state = from->heard.state;
-	to->flags = from->heard.flags;
+	uuid_of(i, to->ping.replica);
+	to->ping.seq = LATEST;
+	to->ping.incarnation = real_incarnation(from->heard.incarnation);
+	to->ping.view = from->heard.view;
+	to->ping.disk_view = from->heard.disk_view;
+	to->ping.state = from->heard.state;
+	to->ping.flags = from->heard.flags;
 	to->unreachable_until = from->unreachable ? NOW + 1 : 0;
-	to->reaches = from->reaches;
+	to->ping.reaches = from->reaches;
 }
 
 static void load_server(const struct world *world, struct pv_volume *volume)

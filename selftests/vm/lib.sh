@@ -144,6 +144,32 @@ make_pair() {
 	pbt pair A B
 }
 
+until_synced() {	# until_synced A B: A has brought B up to date
+	wait_for sh -c "test \$(pbt status $2 state) = synced && test \$(pbt status $1 sync) = synced"
+}
+
+save_disks() {	# save_disks NAME, restore_disks NAME: as a snapshot does
+	cp "$work/d$1" "$work/d$1.old"
+	cp "$work/m$1" "$work/m$1.old"
+}
+
+restore_disks() {
+	dmsetup remove "$1"
+	cp "$work/d$1.old" "$work/d$1"
+	cp "$work/m$1.old" "$work/m$1"
+	blockdev --flushbufs "$(dev "d$1")"
+	blockdev --flushbufs "$(dev "m$1")"
+	again "$1"
+}
+
+crash() {	# crash FROM TO: TO is what FROM would be after a crash
+	cp "$work/d$1" "$work/d$2"
+	cp "$work/m$1" "$work/m$2"
+	eval "dev_d$2=\$(losetup -f --show $work/d$2)"
+	eval "dev_m$2=\$(losetup -f --show $work/m$2)"
+	again "$2"
+}
+
 same() {	# both data areas, byte for byte
 	check "${1:-the replicas are equal}" cmp -n $((sectors * 512)) \
 		"$work/dA" "$work/dB"

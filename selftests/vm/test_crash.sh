@@ -5,14 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 begin
 
-crash() {	# crash FROM TO: TO is what FROM would be after a crash
-	cp $work/d$1 $work/d$2
-	cp $work/m$1 $work/m$2
-	eval "dev_d$2=\$(losetup -f --show $work/d$2)"
-	eval "dev_m$2=\$(losetup -f --show $work/m$2)"
-	again $2
-}
-
 make_pair
 check "a write" pbt io A write
 is "$(pbt status A flags)" - "A: never crashed"

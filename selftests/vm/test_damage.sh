@@ -106,14 +106,10 @@ damage() {
 	esac
 }
 
-synced() {
-	wait_for sh -c 'test $(pbt status B state) = synced && test $(pbt status A sync) = synced'
-}
-
 # go_on: the primary goes on alone and brings the backup up to date
 go_on() {
 	again B && pbt view A 2 a && pbt view B 2 a &&
-	pbt view A 3 ab- && pbt view B 3 ab- && pbt pair A B && synced
+	pbt view A 3 ab- && pbt view B 3 ab- && pbt pair A B && until_synced A B
 }
 
 before=$(sha256sum <$work/dA.saved)

@@ -24,10 +24,6 @@ ends() {	# ends PID TEXT
 	ok $? "$2"
 }
 
-synced() {	# synced A B: A has brought B up to date
-	wait_for sh -c "test \$(pbt status $2 state) = synced && test \$(pbt status $1 sync) = synced"
-}
-
 # Writes that only the primary has, and then a log that is nearly full: what it
 # asks for when it is not primary any more must not make it forget them.
 sectors=262144
@@ -54,7 +50,7 @@ is "$(cat $work/w46 $work/w47 | sort -u)" EBADE "neither was acked"
 check "D: view 3" pbt view D 3 dc-
 check "C: view 3" pbt view C 3 dc-
 check "they connect" pbt pair D C
-check "C is brought up to date" synced D C
+check "C is brought up to date" until_synced D C
 check "equal" cmp -n $((sectors * 512)) $work/dC $work/dD
 
 # Deposed once more, and then primary by force: its log gets clean again.

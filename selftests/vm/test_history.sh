@@ -5,31 +5,12 @@
 . "$(dirname "$0")/lib.sh"
 begin
 
-# until_synced A B: B, a member that is not synced, is brought up to date by A
-until_synced() {
-	wait_for sh -c "test \$(pbt status $2 state) = synced && test \$(pbt status $1 sync) = synced"
-}
-
 # join A B VIEW MEMBERS: B gets what it lacks
 join() {
 	check "$1: view $3, $2 is back" pbt view "$1" "$3" "$4"
 	check "$2: view $3" pbt view "$2" "$3" "$4"
 	check "they connect" pbt pair "$1" "$2"
 	check "$2 is brought up to date" until_synced "$1" "$2"
-}
-
-save_disks() {
-	cp $work/d$1 $work/d$1.old
-	cp $work/m$1 $work/m$1.old
-}
-
-restore_disks() {
-	dmsetup remove $1
-	cp $work/d$1.old $work/d$1
-	cp $work/m$1.old $work/m$1
-	blockdev --flushbufs "$(dev d$1)"
-	blockdev --flushbufs "$(dev m$1)"
-	again $1
 }
 
 equal() {	# equal A B

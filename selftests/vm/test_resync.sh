@@ -5,11 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 begin
 
-# until_synced A B: B, a member that is not synced, is brought up to date by A
-until_synced() {
-	wait_for sh -c "test \$(pbt status $2 state) = synced && test \$(pbt status $1 sync) = synced"
-}
-
 make_disks A B
 replica A a
 dmsetup create B --table "0 $sectors pb $volume $dev_dB $dev_mB 4 format blank replica $(uuid_of b)"
@@ -126,21 +121,6 @@ check "they connect" pbt pair E F
 check "F is brought up to date" until_synced E F
 is "$(($(pbt status E sync_bytes) - before))" 4096 "only the one block was copied"
 check "they are equal" cmp -n $((sectors * 512)) $work/dE $work/dF
-
-# save_disks NAME, restore_disks NAME: what a snapshot would do
-save_disks() {
-	cp $work/d$1 $work/d$1.old
-	cp $work/m$1 $work/m$1.old
-}
-
-restore_disks() {
-	dmsetup remove $1
-	cp $work/d$1.old $work/d$1
-	cp $work/m$1.old $work/m$1
-	blockdev --flushbufs "$(dev d$1)"
-	blockdev --flushbufs "$(dev m$1)"
-	again $1
-}
 
 # The same from its data; but it was in that view, and its disks are an older copy.
 save_disks F

@@ -53,7 +53,6 @@ int pb_fail(struct pb_error *err, int error, const char *fmt, ...)
  * Text (text.c)
  */
 
-const char *pb_role_name(u32 role);
 const char *pb_state_name(u32 state);
 const char *pb_link_state_name(u32 state);
 const char *pb_policy_name(u32 policy);

@@ -11,14 +11,6 @@
 
 #include "libpb.h"
 
-static const char * const role_names[] = {
-	[PB_ROLE_UNCONFIRMED]	= "unconfirmed",
-	[PB_ROLE_IDLE]		= "idle",
-	[PB_ROLE_BACKUP]	= "backup",
-	[PB_ROLE_PRIMARY]	= "primary",
-	[PB_ROLE_FAILED]	= "failed",
-};
-
 static const char * const state_names[] = {
 	[PB_REPLICA_BLANK]	= "blank",
 	[PB_REPLICA_STALE]	= "stale",
@@ -141,11 +133,6 @@ static const char *name_of(const char * const *names, size_t nr, u32 value)
 	if (value >= nr || !names[value])
 		return "unknown";
 	return names[value];
-}
-
-const char *pb_role_name(u32 role)
-{
-	return name_of(role_names, ARRAY_SIZE(role_names), role);
 }
 
 const char *pb_state_name(u32 state)

@@ -49,32 +49,18 @@ static bool here(const struct pv_volume *volume, u32 node, u64 now)
 	return volume->nodes[node].heard && !pv_dead(volume, node, now);
 }
 
-/*
- * It pings, as another life or another replica than the one that was meant, or
- * crashed before it had moved into the view, and can do nothing in it.
- */
-static bool restarted(struct pv_volume *volume, const struct pv_member *member)
-{
-	const struct pv_node *node = node_of(volume, member);
-
-	return node->heard && (node->incarnation != member->incarnation ||
-			       memcmp(node->replica, member->replica,
-				      PB_UUID_LEN) ||
-			       (node->view == volume->view.number &&
-				(node->flags & PV_PING_STANDS)));
-}
-
+/* It pings, as another replica than the one that was meant. */
 static bool replaced(struct pv_volume *volume, const struct pv_member *member)
 {
 	const struct pv_node *node = node_of(volume, member);
 
 	return node->heard &&
-	       memcmp(node->replica, member->replica, PB_UUID_LEN);
+	       memcmp(node->ping.replica, member->replica, PB_UUID_LEN);
 }
 
 static bool failed(const struct pv_node *node)
 {
-	return node->heard && (node->flags & PV_PING_FAILED);
+	return node->heard && (node->ping.flags & PV_PING_FAILED);
 }
 
 /* Its latest ping is from the current view. */
@@ -83,8 +69,21 @@ static bool says(struct pv_volume *volume, const struct pv_member *member,
 {
 	const struct pv_node *node = node_of(volume, member);
 
-	return node->heard && node->view == volume->view.number &&
-	       (node->flags & flag);
+	return node->heard && node->ping.view == volume->view.number &&
+	       (node->ping.flags & flag);
+}
+
+/*
+ * It pings, as another life or another replica than the one that was meant, or
+ * crashed before it had moved into the view, and can do nothing in it.
+ */
+static bool restarted(struct pv_volume *volume, const struct pv_member *member)
+{
+	const struct pv_node *node = node_of(volume, member);
+
+	return replaced(volume, member) ||
+	       (node->heard && node->ping.incarnation != member->incarnation) ||
+	       says(volume, member, PV_PING_STANDS);
 }
 
 /* The making of views */
@@ -96,8 +95,8 @@ static void add_member(struct pv_volume *volume, struct pv_view *view, u32 node,
 
 	member->node = node;
 	member->synced = synced;
-	memcpy(member->replica, volume->nodes[node].replica, PB_UUID_LEN);
-	member->incarnation = volume->nodes[node].incarnation;
+	memcpy(member->replica, volume->nodes[node].ping.replica, PB_UUID_LEN);
+	member->incarnation = volume->nodes[node].ping.incarnation;
 }
 
 /* As it was: if it has restarted meanwhile that is seen after this view. */
@@ -129,13 +128,13 @@ static bool may_be_backup(struct pv_volume *volume, const struct pv_view *view,
 	    failed(node) || node->older_image || node->evicted)
 		return false;
 	/* A copied disk. */
-	if (!memcmp(node->replica, primary->replica, PB_UUID_LEN))
+	if (!memcmp(node->ping.replica, primary->replica, PB_UUID_LEN))
 		return false;
 	/* What one primary could not reach another may. */
 	if (primary->node == volume->view.members[0].node &&
 	    now < node->unreachable_until)
 		return false;
-	return node_of(volume, primary)->reaches >> index & 1;
+	return node_of(volume, primary)->ping.reaches >> index & 1;
 }
 
 /* One that has some of the data first. */
@@ -149,7 +148,7 @@ static u32 find_idle(struct pv_volume *volume, const struct pv_view *view,
 
 		if (!may_be_backup(volume, view, i, now))
 			continue;
-		if (node->state != PB_REPLICA_BLANK)
+		if (node->ping.state != PB_REPLICA_BLANK)
 			return i;
 		if (blank == PV_NO_NODE)
 			blank = i;
@@ -202,16 +201,30 @@ static bool holds_all(struct pv_volume *volume, const struct pv_member *member)
 {
 	const struct pv_node *node = node_of(volume, member);
 
-	return node->heard && node->state == PB_REPLICA_SYNCED;
+	return node->heard && node->ping.state == PB_REPLICA_SYNCED;
+}
+
+/* It does what it was made a member for, by its own copy. */
+static bool serves(struct pv_volume *volume, const struct pv_member *member,
+		   u64 now)
+{
+	return !pv_dead(volume, member->node, now) &&
+	       !restarted(volume, member) && !failed(node_of(volume, member));
 }
 
 static bool is_well(struct pv_volume *volume, const struct pv_member *member,
 		    u64 now)
 {
-	const struct pv_node *node = node_of(volume, member);
+	return serves(volume, member, now) &&
+	       !node_of(volume, member)->evicted;
+}
 
-	return !pv_dead(volume, member->node, now) &&
-	       !restarted(volume, member) && !failed(node) && !node->evicted;
+/* There is a backup that could replace the primary at once. */
+static bool has_relief(struct pv_volume *volume, u64 now)
+{
+	const struct pv_member *backup = backup_of(volume);
+
+	return backup && backup->synced && is_well(volume, backup, now);
 }
 
 static enum pv_why why_not_primary(struct pv_volume *volume,
@@ -252,10 +265,10 @@ static int resume(struct pv_volume *volume, u64 now)
 	if (replaced(volume, primary))
 		return 0;
 	if (!backup || !backup->synced) {
-		if (node->view != volume->view.number)
+		if (node->ping.view != volume->view.number)
 			return 0;
-		if (!(node->flags & PV_PING_STANDS)) {
-			primary->incarnation = node->incarnation;
+		if (!(node->ping.flags & PV_PING_STANDS)) {
+			primary->incarnation = node->ping.incarnation;
 			return 1;
 		}
 		if (!backup)
@@ -283,7 +296,8 @@ static int without_primary(struct pv_volume *volume, u64 now)
 			return 0;
 		if (is_well(volume, backup, now))
 			return promote(volume, now);
-		if (!back && holds_all(volume, backup) && here(volume, backup->node, now) &&
+		if (!back && holds_all(volume, backup) &&
+		    here(volume, backup->node, now) &&
 		    !failed(node_of(volume, backup)) &&
 		    !node_of(volume, backup)->evicted &&
 		    !replaced(volume, backup))
@@ -292,25 +306,14 @@ static int without_primary(struct pv_volume *volume, u64 now)
 	return back ? resume(volume, now) : 0;
 }
 
-/* It serves, by its own copy. */
-static bool primary_serves(struct pv_volume *volume, u64 now)
-{
-	const struct pv_member *primary = volume->view.members;
-
-	return !pv_dead(volume, primary->node, now) &&
-	       !restarted(volume, primary) &&
-	       !failed(node_of(volume, primary));
-}
-
 /* An evicted primary goes when there is somebody to replace it. */
 static bool primary_stays(struct pv_volume *volume, u64 now)
 {
-	const struct pv_member *backup = backup_of(volume);
+	const struct pv_member *primary = volume->view.members;
 
-	if (!primary_serves(volume, now))
-		return false;
-	return !node_of(volume, volume->view.members)->evicted ||
-	       !backup || !backup->synced || !is_well(volume, backup, now);
+	return serves(volume, primary, now) &&
+	       (!node_of(volume, primary)->evicted ||
+		!has_relief(volume, now));
 }
 
 /* The backup has to go, and why; PV_WHY_NONE if not. */
@@ -360,7 +363,7 @@ static int backup_restarted(struct pv_volume *volume)
 
 	if (!members[1].synced) {
 		/* It begins anew, in the same view. */
-		members[1].incarnation = node_of(volume, &members[1])->incarnation;
+		members[1].incarnation = node_of(volume, &members[1])->ping.incarnation;
 		return 1;
 	}
 	keep_member(&next, &members[0], true);
@@ -368,7 +371,7 @@ static int backup_restarted(struct pv_volume *volume)
 	return install(volume, &next, PV_WHY_BACKUP_RESTARTED);
 }
 
-static int with_backup(struct pv_volume *volume, u64 now)
+static int with_backup(struct pv_volume *volume, u32 speaker, u64 now)
 {
 	const struct pv_member *members = volume->view.members;
 	enum pv_why why = why_not_backup(volume, &members[1], now);
@@ -378,7 +381,7 @@ static int with_backup(struct pv_volume *volume, u64 now)
 	 * Who takes its synced backup from it must know that the primary lives:
 	 * if it never acked that view nobody could go on.
 	 */
-	if (members[1].synced && volume->speaker != members[0].node)
+	if (members[1].synced && speaker != members[0].node)
 		return 0;
 	if (why != PV_WHY_NONE)
 		return drop_backup(volume, why, now);
@@ -397,7 +400,7 @@ static int without_backup(struct pv_volume *volume, u64 now)
 
 	keep_member(&next, volume->view.members, true);
 	add_idle(volume, &next, now);
-	if (same_members(&next, &volume->view))
+	if (next.nr == 1)
 		return 0;
 	return install(volume, &next, PV_WHY_BACKUP_ADDED);
 }
@@ -412,7 +415,7 @@ static int first_view(struct pv_volume *volume, u64 now)
 		const struct pv_node *node = &volume->nodes[i];
 
 		if (!here(volume, i, now) || node->evicted || failed(node) ||
-		    node->state != PB_REPLICA_SYNCED)
+		    node->ping.state != PB_REPLICA_SYNCED)
 			continue;
 		add_member(volume, &next, i, true);
 		return install(volume, &next, PV_WHY_FIRST);
@@ -430,21 +433,21 @@ static int end_handover(struct pv_volume *volume, u64 now)
 		return 0;
 	if (!volume->handover_ends)
 		volume->handover_ends = now + volume->handover_ms;
-	if (node->view != volume->view.number && now < volume->handover_ends &&
+	if (node->ping.view != volume->view.number && now < volume->handover_ends &&
 	    !pv_dead(volume, old->node, now) && !restarted(volume, old))
 		return 0;
 	volume->handover = false;
 	return 1;
 }
 
-static int next_view(struct pv_volume *volume, u64 now)
+static int next_view(struct pv_volume *volume, u32 speaker, u64 now)
 {
 	u32 i;
 
 	volume->behind = false;
 	for (i = 0; i < volume->nr_nodes; i++)
 		if (volume->nodes[i].heard && !volume->nodes[i].evicted &&
-		    volume->nodes[i].disk_view > volume->view.number)
+		    volume->nodes[i].ping.disk_view > volume->view.number)
 			volume->behind = true;
 	if (volume->behind)
 		return 0;
@@ -454,19 +457,19 @@ static int next_view(struct pv_volume *volume, u64 now)
 		return 0;
 	if (!primary_stays(volume, now))
 		return without_primary(volume, now);
-	return backup_of(volume) ? with_backup(volume, now) :
+	return backup_of(volume) ? with_backup(volume, speaker, now) :
 				   without_backup(volume, now);
 }
 
+/* @speaker: who pings, or PV_NO_NODE. */
 static int decide(struct pv_volume *volume, u32 speaker, u64 now)
 {
 	u64 number = volume->view.number;
-	int changed = 0;
+	int changed = end_handover(volume, now);
 
-	volume->speaker = speaker;
-	changed |= end_handover(volume, now);
 	/* What changes within a view may make the next one possible. */
-	while (number == volume->view.number && next_view(volume, now))
+	while (number == volume->view.number &&
+	       next_view(volume, speaker, now))
 		changed = 1;
 	return changed;
 }
@@ -491,8 +494,8 @@ static u64 known_of(const struct pv_volume *volume, const struct pv_ping *ping)
 	const struct pv_view *view = &volume->view;
 	u32 i;
 
-	if (node->heard && !memcmp(ping->replica, node->replica, PB_UUID_LEN))
-		return node->incarnation;
+	if (node->heard && !memcmp(ping->replica, node->ping.replica, PB_UUID_LEN))
+		return node->ping.incarnation;
 	for (i = 0; i < view->nr; i++)
 		if (!memcmp(ping->replica, view->members[i].replica,
 			    PB_UUID_LEN))
@@ -505,7 +508,7 @@ static bool takes(struct pv_volume *volume, const struct pv_ping *ping)
 {
 	struct pv_node *node = &volume->nodes[ping->node];
 
-	if (node->heard && ping->seq <= node->seq)
+	if (node->heard && ping->seq <= node->ping.seq)
 		return false;
 	if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)))
 		return true;
@@ -525,14 +528,7 @@ static void note(struct pv_node *node, const struct pv_ping *ping, u64 now)
 {
 	node->heard = true;
 	node->when = now;
-	memcpy(node->replica, ping->replica, PB_UUID_LEN);
-	node->seq = ping->seq;
-	node->incarnation = ping->incarnation;
-	node->view = ping->view;
-	node->disk_view = ping->disk_view;
-	node->state = ping->state;
-	node->flags = ping->flags;
-	node->reaches = ping->reaches;
+	node->ping = *ping;
 	node->older_image = false;
 }
 
@@ -591,7 +587,7 @@ int pv_switch(struct pv_volume *volume, u32 node, u64 now, const char **why)
 	}
 	if (!is_well(volume, &members[0], now) ||
 	    !is_well(volume, &members[1], now) ||
-	    volume->nodes[node].view != volume->view.number ||
+	    volume->nodes[node].ping.view != volume->view.number ||
 	    says(volume, members, PV_PING_UNREACHABLE)) {
 		*why = "the primary or the backup is not well, or they have no connection";
 		return -EHOSTDOWN;
@@ -606,8 +602,6 @@ int pv_switch(struct pv_volume *volume, u32 node, u64 now, const char **why)
 
 int pv_evict(struct pv_volume *volume, u32 node, u64 now, const char **why)
 {
-	const struct pv_member *backup = backup_of(volume);
-
 	if (node >= volume->nr_nodes) {
 		*why = "no such node";
 		return -EINVAL;
@@ -615,7 +609,7 @@ int pv_evict(struct pv_volume *volume, u32 node, u64 now, const char **why)
 	if (volume->nodes[node].evicted)
 		return 0;
 	if (volume->view.number && volume->view.members[0].node == node &&
-	    (!backup || !backup->synced || !is_well(volume, backup, now))) {
+	    !has_relief(volume, now)) {
 		*why = "it is the primary, and no synced backup can replace it";
 		return -EUCLEAN;
 	}
@@ -648,15 +642,15 @@ int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why)
 		*why = "it is not heard of";
 		return -EHOSTDOWN;
 	}
-	if (volume->nodes[node].state == PB_REPLICA_BLANK) {
+	if (volume->nodes[node].ping.state == PB_REPLICA_BLANK) {
 		*why = "a blank replica holds nothing to be primary with";
 		return -ENODATA;
 	}
 	/* Also above what any replica knows: this state may be an old one. */
 	for (i = 0; i < volume->nr_nodes; i++)
 		if (volume->nodes[i].heard &&
-		    volume->nodes[i].disk_view >= next.number)
-			next.number = volume->nodes[i].disk_view + 1;
+		    volume->nodes[i].ping.disk_view >= next.number)
+			next.number = volume->nodes[i].ping.disk_view + 1;
 	add_member(volume, &next, node, true);
 	if (same_members(&next, &volume->view)) {
 		*why = "it is the primary, and alone, in the current view";

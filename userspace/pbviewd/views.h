@@ -129,16 +129,10 @@ struct pv_view {
 
 /**
  * struct pv_node - what is known of a node
- * @heard: it has pinged since the server began; the rest is of the latest ping
- * @when: and when, ms
- * @replica: see struct pv_ping, also for the next ones
- * @seq: of pings; older ones are ignored
- * @incarnation: of the replica; older ones are ignored
- * @view: moved into since its set-up
- * @disk_view: on its disk
- * @state: enum pb_replica_state
- * @flags: PV_PING_*
- * @reaches: see struct pv_ping
+ * @heard: it has pinged since the server began
+ * @when: and when it did last, ms
+ * @ping: what it said then; one that is older, by its number or by its replica's
+ *	incarnation, is ignored
  * @older_image: it pings with an older incarnation: its disk is a copy of an
  *	earlier time, and is not used
  * @unreachable_until: the primary had to do without it: it is not used again
@@ -148,14 +142,7 @@ struct pv_view {
 struct pv_node {
 	bool	heard;
 	u64	when;
-	u8	replica[PB_UUID_LEN];
-	u64	seq;
-	u64	incarnation;
-	u64	view;
-	u64	disk_view;
-	u32	state;
-	u32	flags;
-	u64	reaches;
+	struct pv_ping	ping;
 	bool	older_image;
 	u64	unreachable_until;
 	bool	evicted;
@@ -179,7 +166,6 @@ struct pv_node {
  * @retry_ms: how long a backup that could not be reached is not used again, ms
  * @behind: a replica knows a later view: this state is an old one, and makes no
  *	view any more
- * @speaker: who pings now, or PV_NO_NODE
  * @nr_nodes: how many of @nodes there are
  * @nodes: nodes with a replica
  *
@@ -198,7 +184,6 @@ struct pv_volume {
 	u64		handover_ms;
 	u64		retry_ms;
 	bool		behind;
-	u32		speaker;
 	u32		nr_nodes;
 	struct pv_node	nodes[PV_MAX_NODES];
 };
