@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """One virtual machine: its QEMU, its disks, its console, commands inside it."""
 
+import functools
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import urllib.parse
 
 from . import initramfs
 from .agent import Link, Result
-from .cache import cache_dir, tool
+from .cache import cache_dir, helper, tool
 from .console import bad_lines
 from .disk import Image
 from .errors import CommandFailed, RigError, VmDied, VmTimeout
@@ -35,6 +36,13 @@ def qemu_base(kernel, accel):
     return [tool("qemu-system-x86_64"), "-machine", "q35", "-accel", accel, "-cpu", cpu,
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-kernel", kernel.boot_image(), "-initrd", initramfs.build(kernel)]
+
+
+@functools.cache
+def tsc_khz():
+    """How fast a guest's time stamp counter is without KVM; see c/tsc.c."""
+    done = subprocess.run([helper("tsc", ["tsc.c"])], capture_output=True, text=True, check=True)
+    return int(done.stdout)
 
 
 def choose_accel(kernel):
@@ -317,7 +325,8 @@ class VM:
         rig = self.rig
         binds = ",".join(":".join(urllib.parse.quote(p) for p in pair) for pair in rig.binds())
         debug = " loglevel=8 ignore_loglevel earlyprintk=ttyS0" if rig.debug else ""
-        return (f"{CMDLINE}{debug} pbrig.node={self.index} pbrig.nodes={rig.count}"
+        clock = "" if rig.accel == "kvm" else f" tsc_early_khz={tsc_khz()}"
+        return (f"{CMDLINE}{clock}{debug} pbrig.node={self.index} pbrig.nodes={rig.count}"
                 + (f" pbrig.bind={binds}" if binds else "") + f" {rig.append}").strip()
 
     def _qemu_args(self):
