@@ -90,7 +90,8 @@ kernel() {
 }
 
 install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-dev \
-	uuid-dev kmod rsync
+	uuid-dev libconfig-dev libcurl4-gnutls-dev libgnutls28-dev libmicrohttpd-dev \
+	libsqlite3-dev libsystemd-dev kmod rsync
 [ -n "$(headers_of 6)" ] || install linux-headers-amd64
 
 case $what in
@@ -98,7 +99,7 @@ build)
 	;;
 test | source | bench)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
-		e2fsprogs fio jq sqlite3 libsqlite3-dev libaio-dev sparse bc perl xz-utils clang \
+		e2fsprogs fio jq openssl curl sqlite3 libaio-dev sparse bc perl xz-utils clang \
 		libclang-rt-14-dev llvm dkms man-db
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64

@@ -557,7 +557,7 @@ def seeded(name):
     return random.Random(seed)
 
 
-def _one(number, test, pair):
+def one(number, test, pair):
     """Run one test and print its line; True if it passed, or is known not to."""
     title = (test.__doc__ or test.__name__).strip().splitlines()[0]
     begin = time.monotonic()
@@ -598,7 +598,7 @@ def _run_all(tests, pair_args):
     results, rest = [], list(tests)
     while rest:
         if getattr(rest[0], "own_rig", False):
-            results.append(_one(len(results) + 1, rest.pop(0), None))
+            results.append(one(len(results) + 1, rest.pop(0), None))
             continue
         try:
             with Pair(linked=False, **pair_args) as pair:
@@ -615,12 +615,12 @@ def _run_shared(pair, rest, results):
     while rest and not getattr(rest[0], "own_rig", False):
         if results:
             refresh(pair)
-        results.append(_one(len(results) + 1, rest.pop(0), pair))
+        results.append(one(len(results) + 1, rest.pop(0), pair))
         if not results[-1]:
             with contextlib.suppress(OSError):
                 pair.rig.save_output(os.path.basename(sys.argv[0]).split(".")[0])
             return
-    results.append(_one(len(results) + 1, nothing_left, pair))
+    results.append(one(len(results) + 1, nothing_left, pair))
 
 
 def nothing_left(pair):

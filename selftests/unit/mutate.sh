@@ -204,24 +204,88 @@ pb-map.c|s/if (pb_map_marks(map, at) != all)/if (0)/|test_map
 pb-map.c|s/	__clear_bit(block, map->stale_blocks);/	(void)0;/|test_map
 pb-map.c|s/nr_regions - first >= BITS_PER_LONG/nr_regions - first > BITS_PER_LONG/|test_map
 pb-map.c|s/hweight_long(bits \& ~map->dirty\[at + i\])/hweight_long(bits)/|test_map
+config.c|s/if (volume->timeout_ms < 2 \* volume->keepalive_ms)/if (0)/|test_config
+config.c|s/volume->dead_after_ms < 3 \* l->config->ping_ms/volume->dead_after_ms < 2 * l->config->ping_ms/|test_config
+config.c|s/len != strlen(name) || memcmp(/len != strlen(name) \&\& memcmp(/|test_config
+config.c|s/(other->meta \&\& !strcmp(path, other->meta))/0/|test_config
+config.c|s/!strcasecmp(a->address/!strcmp(a->address/|test_config
+config.c|s/a->node\[0\] \&\& b->node\[0\] \&\& strcmp(a->node, b->node)/1/|test_config
+config.c|s/if (length < 1 || length > PB_MAX_REPLICAS)/if (length < 1)/|test_config
+config.c|s/	free(config->certificate);/	;/|test_config
+config.c|s/return entry->d_name\[0\] != '.' \&\&/return/|test_config
+config-file.c|s/if (keys\[k\].required \&\&/if (0 \&\&/|test_config
+config-file.c|s/if (number < min || number > max)/if (number < min)/|test_config
+config-file.c|s/ > INT_MAX || errno)/ == 0 || errno)/|test_config
+config-file.c|s/if (config_setting_get_format(setting) != CONFIG_FORMAT_DEFAULT)/if (0)/|test_config
+config-file.c|s/^			++\*line;/			*line += 0;/|test_config
+config-file.c|s/if (!has_port(text))/if (0)/|test_config
+config-file.c|s/if (!S_ISREG(st.st_mode)) {/if (0) {/|test_config
+config-file.c|s/\&\& !has_port(host) \&\& \*host != '\['/\&\& 0/|test_config
+store-db.c|s/BEGIN EXCLUSIVE/BEGIN/|test_store
+store-db.c|s/PRAGMA locking_mode = EXCLUSIVE; //|test_store
+store-db.c|s/COMMIT; PRAGMA synchronous = EXTRA/COMMIT; PRAGMA synchronous = OFF/|test_store
+store-db.c|s/"PRAGMA synchronous = EXTRA; BEGIN/"PRAGMA synchronous = OFF; BEGIN/|test_store
+store-db.c|s/return ret ? ret : sync_parent(/return ret || s->path ? ret : sync_parent(/|test_store
+store-db.c|s/if (version > USER_VERSION)/if (0)/|test_store
+store-db.c|s/SELECT count(\*) FROM sqlite_schema/SELECT 4/|test_store
+store-db.c|s/if (!access(journal, F_OK))/if (0)/|test_store
+store-db.c|s/if (!got || len >= size || strlen(got) != len)/if (!got || !size || len > 4096)/|test_store
+store-sqlite.c|s/if (last > view->number)/if (0)/|test_store
+store-sqlite.c|s/if (!same_view(\&known, view))/if (0 \&\& !same_view(\&known, view))/|test_store
+store-sqlite.c|s/sdb_number(stmt, 5) != view_sum(volume, view)/0/|test_store
+store-sqlite.c|s/if (sum != state_sum(volume, stored))/if (sum == 1 \&\& sum != state_sum(volume, stored))/|test_store
+store-sqlite.c|s/if (stored->view.number != last)/if (0)/|test_store
+store-sqlite.c|s/add_number(\&crc, member->incarnation);/;/|test_store
+store-sqlite.c|s/if (from > PV_MAX_VIEW || max <= 0)/if (max <= 0)/|test_store
+store-sqlite.c|s/ret = sdb_finish(s, sdb_use(s, COMMIT, NULL), err);/ret = 0;/|test_store
+store-sqlite.c|s/ret = sdb_finish(s, sdb_use(s, DROP_EVICTED, volume), err);/ret = 0;/|test_store
+talk.c|s/	if (json_object_get_int64(value) < 0)/	if (0)/|test_talk
+talk.c|s/json_tokener_get_parse_end(tokener) != len/0/|test_talk
+talk.c|s/ || strlen(json_object_get_string(value)) != len)/)/|test_talk
+talk.c|s/	if (!json_object_is_type(\*value, type))/	if (0)/|test_talk
+talk.c|s/say->sync_left > say->sync_total/0/|test_talk
+server.c|s/	if (ret \&\& keep(server, volume, "", err))/	if (0)/|test_server
+server.c|s/		volume->in_doubt = true;/		;/|test_server
+server.c|s/		from = known->ping.disk_view;/		from = volume->stored.view.number;/|test_server
+server.c|s/ \&\& views\[i\].number <= last.number//|test_server
+server.c|s/		if (told->code != PV_NO_STORE)/		if (1)/|test_server
+server.c|s/	stored.handover = state->handover;/	stored.handover = false;/|test_server
+server.c|s/	stored.nr_evicted = 0;/	;/|test_server
+tls.c|s/len == strlen(node) \&\& !memcmp(name, node, len)/!strncmp(name, node, strlen(node))/|test_link
+tls.c|s/	if (status) {/	if (0) {/|test_link
+tls.c|s/stream->node ? GNUTLS_KP_TLS_WWW_SERVER/!stream->node ? GNUTLS_KP_TLS_WWW_SERVER/|test_link
+tls.c|s/GNUTLS_CERT_REQUIRE)/GNUTLS_CERT_IGNORE)/|test_link
+tls.c|s/if (!ret \&\& !speaks_ours(stream->session))/if (0 \&\& !speaks_ours(stream->session))/|test_link
+tls.c|s/if (rx \&\& gnutls_record_check_pending(stream->session))/if (0)/|test_link
+tls.c|s/memcpy(at, seq, SEQ_LEN);/memset(at, 0, SEQ_LEN);/|test_link
+tls.c|s/memcpy(at, iv.data + cipher->salt, cipher->iv);/memcpy(at, iv.data, cipher->iv);/|test_link
+tls.c|s/		if (got >= 0)$/		if (got >= 0 \&\& (stream->deadline += 100))/|test_link
+link.c|s/ret = pv_tls_check_name(stream, offer->node, err);/ret = 0;/|test_link
+link.c|s/	if (ret \&\& !stream->error)/	if (0)/|test_link
+link.c|s/	return len \&\& pb_all_zero(node + len, PB_NAME_LEN - len);/	return len;/|test_offer
+link.c|s/	if (kind == PV_OFFER_LINK \&\& !wire->view)/	if (0)/|test_offer
+link.c|s/status > MAX_ERRNO/0/|test_offer
+link.c|s/		ret = pv_tls_prepare(stream, err);/		ret = 0;/|test_link
+link.c|s/		send_reply(stream, status, err->text, \&unsent);/		(void)unsent;/|test_link
 EOF
 }
 
 check() {
 	file=$1 expr=$2 test=$3
 
-	rm -rf "$tmp/kmod" "$tmp/pbviewd"
-	cp -r "$root/kmod" "$root/userspace/pbviewd" "$tmp"
+	rm -rf "$tmp/kmod" "$tmp/pbviewd" "$tmp/lib"
+	cp -r "$root/kmod" "$root/userspace/pbviewd" "$root/userspace/lib" "$tmp"
 	dir=kmod
 	from=$root/kmod
 	[ -e "$from/$file" ] || { dir=pbviewd; from=$root/userspace/pbviewd; }
+	[ -e "$from/$file" ] || { dir=lib; from=$root/userspace/lib; }
 	sed -i "$expr" "$tmp/$dir/$file"
 	if cmp -s "$from/$file" "$tmp/$dir/$file"; then
 		echo "changes nothing"
 		return 1
 	fi
 	if ! make -s -C "$here" O="$tmp/build" KMOD="$tmp/kmod" \
-		PBVIEWD="$tmp/pbviewd" "$tmp/build/$test" >"$tmp/log" 2>&1; then
+		PBVIEWD="$tmp/pbviewd" LIB="$tmp/lib" "$tmp/build/$test" >"$tmp/log" 2>&1; then
 		echo "does not compile"
 		return 1
 	fi

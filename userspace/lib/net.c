@@ -80,7 +80,7 @@ static int connect_one(const struct addrinfo *addr, u64 deadline)
 {
 	struct pollfd pollfd = { .events = POLLOUT };
 	socklen_t len = sizeof(int);
-	int fd, error = 0;
+	int fd, ret, error = 0;
 
 	fd = socket(addr->ai_family, addr->ai_socktype | SOCK_NONBLOCK |
 		    SOCK_CLOEXEC, addr->ai_protocol);
@@ -91,7 +91,10 @@ static int connect_one(const struct addrinfo *addr, u64 deadline)
 		error = errno;
 		if (error == EINPROGRESS) {
 			pollfd.fd = fd;
-			if (poll(&pollfd, 1, remaining(deadline)) <= 0)
+			do {
+				ret = poll(&pollfd, 1, remaining(deadline));
+			} while (ret < 0 && errno == EINTR);
+			if (ret <= 0)
 				error = ETIMEDOUT;
 			else
 				getsockopt(fd, SOL_SOCKET, SO_ERROR, &error,
@@ -126,6 +129,9 @@ int pb_net_connect(const struct addrinfo *list, unsigned int timeout_ms,
 	return ret;
 }
 
+/* Connections that wait to be accepted. */
+#define BACKLOG	64
+
 /* Returns a listening socket, -errno, or -EAFNOSUPPORT to pass it over. */
 static int listen_one(const struct addrinfo *addr)
 {
@@ -139,7 +145,7 @@ static int listen_one(const struct addrinfo *addr)
 	/* Each family has a socket of its own: neither shadows the other. */
 	if (addr->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (!bind(fd, addr->ai_addr, addr->ai_addrlen) && !listen(fd, 4))
+	if (!bind(fd, addr->ai_addr, addr->ai_addrlen) && !listen(fd, BACKLOG))
 		return fd;
 	error = errno;
 	close(fd);

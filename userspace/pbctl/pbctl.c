@@ -26,6 +26,14 @@ static const struct verb * const verbs[] = {
 	&verb_resize,
 	&verb_dump_meta,
 	&verb_info,
+	&verb_up,
+	&verb_down,
+	&verb_volumes,
+	&verb_history,
+	&verb_switch,
+	&verb_evict,
+	&verb_add,
+	&verb_force,
 };
 
 static void print_help(void)

@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 
+#include "config.h"
 #include "libpb.h"
 
 /* Exit status: something did not work; it was asked for wrongly. */
@@ -57,6 +58,33 @@ extern const struct verb verb_resync;
 extern const struct verb verb_verify;
 extern const struct verb verb_dump_meta;
 extern const struct verb verb_info;
+
+/* By the configuration (up.c). */
+extern const struct verb verb_up;
+extern const struct verb verb_down;
+
+/* What the view server is asked (service.c). */
+extern const struct verb verb_volumes;
+extern const struct verb verb_history;
+extern const struct verb verb_switch;
+extern const struct verb verb_evict;
+extern const struct verb verb_add;
+extern const struct verb verb_force;
+
+/**
+ * load_config() - read the configuration, or end
+ * @dir: its directory
+ * @config: filled
+ */
+void load_config(const char *dir, struct pb_config *config);
+
+/**
+ * config_volume() - a volume of the configuration, or the end of the program
+ * @config: where
+ * @spec: its name or UUID
+ */
+const struct pb_volume_config *config_volume(const struct pb_config *config,
+					     const char *spec);
 
 /* The verb being run. */
 extern const struct verb *this_verb;

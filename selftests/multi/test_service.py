@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The view service by itself keeps a volume available: one machine, network or daemon fails.
+
+In each test a writer runs on the primary. Whoever serves afterwards has all that was acknowledged.
+"""
+
+import sys
+import time
+
+from cluster import VOLUME, run
+from pbtest import EBADE_TEXT, check, until
+
+
+def has_all(writer, node):
+    """What was acknowledged is on this node's disk."""
+    lost = writer.lost(node.vm.disk_path("data"))
+    check(writer.acked, "nothing was acknowledged")
+    check(not lost, f"{len(lost)} lost of {writer.acks} acknowledged: {lost[:10]}")
+
+
+def serves(node):
+    """It reads and writes."""
+    until(f"{node.name} writes", lambda: node.write_errno() is None)
+    check(node.read_errno() is None, f"{node.name} does not read")
+
+
+def refuses(node):
+    """It does neither."""
+    refused = node.read_errno()
+    check(refused and EBADE_TEXT in refused, f"{node.name} reads: {refused}")
+
+
+def test_primary_killed(cluster):
+    """the primary's machine dies: the backup takes over, and the old primary comes back as its backup"""
+    a, b = cluster.nodes[:2]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(200)
+    begin = time.monotonic()
+    a.vm.kill()
+    cluster.wait_primary(b)
+    serves(b)
+    print(f"# writes again {time.monotonic() - begin:.2f} s after the kill", flush=True)
+    has_all(writer, b)
+    a.reset()
+    cluster.wait_healthy()
+    check(cluster.members() == (b, a), f"members {cluster.view()}")
+    cluster.check_equal(a, b)
+
+
+def test_switch(cluster):
+    """the roles are switched under a writer: what was begun before ends well, and nothing is lost"""
+    a, b = cluster.nodes[:2]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    b.pbctl("switch", VOLUME, b.name)
+    cluster.wait_primary(b)
+    serves(b)
+    refuses(a)
+    wrong = [e for e in writer.errors if e[2] != 52]
+    check(not wrong, f"writes failed otherwise than as on a backup: {wrong[:5]}")
+    has_all(writer, b)
+    cluster.wait_healthy()
+    check(cluster.members() == (b, a), f"members {cluster.view()}")
+    cluster.check_equal(a, b)
+    why = cluster.history()[-1]
+    lines = b.pbctl("history", VOLUME).out.splitlines()
+    check(any("an operator switched the roles" in line for line in lines), f"history {lines} {why}")
+
+
+def test_switch_refused(cluster):
+    """a switch to who is not the synced backup is refused with the reason, and changes nothing"""
+    a, b = cluster.nodes[:2]
+    before = cluster.view()
+    b.vm.kill()
+    cluster.wait_view("the backup is left out", lambda s: len(s["view"]["members"]) == 1)
+    out = a.pbctl("switch", VOLUME, b.name, check=False)
+    check(out.rc == 1 and "not a synced backup" in out.out, f"{out}")
+    out = a.pbctl("switch", VOLUME, "nobody", check=False)
+    check(out.rc == 1 and "no replica on node" in out.out, f"{out}")
+    check(cluster.view()[0] == before[0] + 1, f"views {before} {cluster.view()}")
+
+
+def test_backup_killed(cluster):
+    """the backup's machine dies: the primary goes on alone, and the backup gets what it missed"""
+    a, b = cluster.nodes[:2]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    b.vm.kill()
+    cluster.wait_view("the backup is left out", lambda s: len(s["view"]["members"]) == 1)
+    writer.wait_acks(writer.acks + 200)
+    b.reset()
+    cluster.wait_healthy()
+    writer.wait_acks(writer.acks + 50)
+    writer.stop()
+    has_all(writer, b)
+    cluster.check_equal(a, b)
+
+
+def test_pair_cut(cluster):
+    """the network between the two is cut: the primary goes on alone; they meet again when it heals"""
+    a, b = cluster.nodes[:2]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    cluster.rig.cut(a.vm, b.vm)
+    state = cluster.wait_view("the backup is left out", lambda s: len(s["view"]["members"]) == 1)
+    check(state["view"]["because"] == "the primary could not reach the backup", f"because {state['view']}")
+    writer.wait_acks(writer.acks + 100)
+    cluster.rig.heal()
+    cluster.wait_healthy()
+    writer.stop()
+    has_all(writer, b)
+    cluster.check_equal(a, b)
+
+
+def test_primary_cut_from_server(cluster):
+    """the primary is cut from the view server alone: the backup takes over, and the old one acknowledges no more"""
+    a, b = cluster.nodes[:2]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    cluster.rig.cut(a.vm, cluster.server)
+    cluster.wait_primary(b)
+    serves(b)
+    acks = writer.wait_stuck()
+    has_all(writer, b)
+    cluster.rig.heal()
+    cluster.wait_healthy()
+    check(writer.acks == acks, "the deposed primary acknowledged more")
+    refuses(a)
+    cluster.check_equal(a, b)
+
+
+def test_primary_isolated(cluster):
+    """the primary is cut from everybody: the same"""
+    a, b = cluster.nodes[:2]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    cluster.rig.isolate(a.vm)
+    cluster.wait_primary(b)
+    serves(b)
+    has_all(writer, b)
+    cluster.rig.heal()
+    cluster.wait_healthy()
+    refuses(a)
+    cluster.check_equal(a, b)
+
+
+def test_server_gone(cluster):
+    """the view server is killed: I/O goes on; it is back with its store, and the view is the same"""
+    a, b = cluster.nodes[:2]
+    before = cluster.view()
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    cluster.kill_server()
+    writer.wait_acks(writer.acks + 300)
+    # Longer than after which a node counts as dead: it must not when the server is back.
+    time.sleep(1)
+    cluster.start_server()
+    cluster.wait_healthy()
+    check(cluster.view() == before, f"view {before} became {cluster.view()}")
+    writer.wait_acks(writer.acks + 50)
+    writer.stop()
+    has_all(writer, b)
+
+
+def test_daemons_killed(cluster):
+    """pbviewd is killed on both nodes: I/O goes on, and the next one picks up without a disturbance"""
+    a, b = cluster.nodes[:2]
+    before = cluster.view()
+    connects = a.link()["connects"]
+    writer = cluster.writer(a, threads=4)
+    writer.wait_acks(100)
+    for node in (a, b):
+        node.kill_daemon()
+        node.start_daemon()
+    writer.wait_acks(writer.acks + 200)
+    cluster.wait_healthy()
+    check(cluster.view()[1] == before[1], f"view {before} became {cluster.view()}")
+    check(a.link()["connects"] == connects or cluster.view()[0] != before[0],
+          f"the connection was made anew: {a.link()}")
+    writer.stop()
+    has_all(writer, b)
+
+
+def test_evict(cluster):
+    """an evicted backup stays out until it is added; a primary without a backup cannot be evicted"""
+    a, b = cluster.nodes[:2]
+    a.pbctl("evict", VOLUME, b.name)
+    cluster.wait_view("the backup is left out", lambda s: len(s["view"]["members"]) == 1)
+    out = a.pbctl("evict", VOLUME, a.name, check=False)
+    check(out.rc == 1 and "no synced backup can replace it" in out.out, f"{out}")
+    serves(a)
+    number = cluster.view()[0]
+    cluster.kill_server()
+    cluster.start_server()
+    cluster.wait_view("it is left out by a new server too", lambda s: s["nodes"][0]["heard"] and s["nodes"][1]["heard"])
+    check(cluster.view()[0] == number, f"view {cluster.view()}")
+    a.pbctl("add", VOLUME, b.name)
+    cluster.wait_healthy()
+
+
+if __name__ == "__main__":
+    sys.exit(run([test_primary_killed, test_switch, test_switch_refused, test_backup_killed, test_pair_cut,
+                  test_primary_cut_from_server, test_primary_isolated, test_server_gone, test_daemons_killed,
+                  test_evict]))

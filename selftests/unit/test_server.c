@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The view server around the view function: what is told is durable, a store
+ * that fails is not trusted before it has been read back, and nodes and
+ * operators get what is theirs.  The store is one in memory that can fail.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server.h"
+#include "tap.h"
+
+#define MAX_VIEWS	64
+
+/**
+ * struct fake - a store in memory
+ * @store: the head
+ * @stored: the state
+ * @views: the history
+ * @nr: of it
+ * @fails: the next calls fail; a save too,
+ * @half: but it has been done all the same
+ * @saves: that were done
+ */
+struct fake {
+	struct pv_store		store;
+	struct pv_stored	stored;
+	struct pv_stored_view	views[MAX_VIEWS];
+	int			nr;
+	bool			fails;
+	bool			half;
+	int			saves;
+};
+
+static struct fake fake;
+static struct pb_config config;
+static struct pb_volume_config volumes[2];
+static struct pb_replica_config replicas[3];
+static struct pv_server server;
+static u64 seq[3];
+
+static int fake_load(struct pv_store *store, const u8 *volume,
+		     struct pv_stored *stored, struct pb_error *err)
+{
+	(void)store;
+	memset(stored, 0, sizeof(*stored));
+	if (fake.fails)
+		return pb_fail(err, -EIO, "broken");
+	if (!memcmp(volume, volumes[0].uuid, PB_UUID_LEN))
+		*stored = fake.stored;
+	return 0;
+}
+
+static int fake_save(struct pv_store *store, const u8 *volume,
+		     const struct pv_stored *stored, struct pb_error *err)
+{
+	(void)store;
+	(void)volume;
+	if (!fake.fails || fake.half) {
+		if (stored->view.number > fake.stored.view.number)
+			fake.views[fake.nr++] = stored->view;
+		fake.stored = *stored;
+		fake.saves++;
+	}
+	return fake.fails ? pb_fail(err, -EIO, "broken") : 0;
+}
+
+static int fake_history(struct pv_store *store, const u8 *volume, u64 from,
+			struct pv_stored_view *views, int max,
+			struct pb_error *err)
+{
+	int i, nr = 0;
+
+	(void)store;
+	(void)volume;
+	if (fake.fails)
+		return pb_fail(err, -EIO, "broken");
+	for (i = 0; i < fake.nr && nr < max; i++)
+		if (fake.views[i].number >= from)
+			views[nr++] = fake.views[i];
+	return nr;
+}
+
+static void fake_close(struct pv_store *store)
+{
+	(void)store;
+}
+
+static const struct pv_store_ops fake_ops = {
+	.load = fake_load,
+	.save = fake_save,
+	.history = fake_history,
+	.close = fake_close,
+};
+
+static void begin(bool anew)
+{
+	static const char * const names[] = { "alpha", "beta", "gamma" };
+	struct pb_error err;
+	int i;
+
+	if (anew)
+		memset(&fake, 0, sizeof(fake));
+	fake.store.ops = &fake_ops;
+	for (i = 0; i < 3; i++)
+		strcpy(replicas[i].node, names[i]);
+	strcpy(volumes[0].name, "db");
+	strcpy(volumes[1].name, "other");
+	memset(volumes[0].uuid, 0x11, PB_UUID_LEN);
+	memset(volumes[1].uuid, 0x22, PB_UUID_LEN);
+	for (i = 0; i < 2; i++) {
+		volumes[i].replicas = replicas;
+		volumes[i].nr_replicas = i ? 1 : 3;
+		volumes[i].dead_after_ms = 600000;
+		volumes[i].handover_ms = 600000;
+	}
+	config.nr_volumes = 2;
+	config.volumes = volumes;
+	is(pv_server_open(&server, &config, &fake.store, &err), 0,
+	   "the server begins");
+}
+
+static void end(void)
+{
+	pv_server_close(&server);
+}
+
+static void uuid_of(int node, u8 *uuid)
+{
+	memset(uuid, 0xa1 + node, PB_UUID_LEN);
+}
+
+/* A ping of one volume; the caller frees. */
+static struct pv_told *ping(int node, u64 view, u64 disk_view, u32 state,
+			    u32 flags)
+{
+	struct pv_say say = { 0 };
+	struct pv_report report = { .nr = 1, .says = &say };
+	struct pv_told *tolds;
+	int i;
+
+	strcpy(report.node, replicas[node].node);
+	memcpy(say.volume, volumes[0].uuid, PB_UUID_LEN);
+	uuid_of(node, say.ping.replica);
+	say.ping.seq = ++seq[node];
+	say.ping.incarnation = 7 << 16;
+	say.ping.view = view;
+	say.ping.disk_view = disk_view;
+	say.ping.state = state;
+	say.ping.flags = flags;
+	for (i = 0; i < 3; i++)
+		if (i != node)
+			strcpy(say.reaches[say.nr_reaches++], replicas[i].node);
+	pv_server_ping(&server, &report, &tolds);
+	return tolds;
+}
+
+static u32 code_of(struct pv_told *told)
+{
+	u32 code = told->code;
+
+	free(told);
+	return code;
+}
+
+/* alpha primary, beta its synced backup in the last view; its number. */
+static u64 make_pair(void)
+{
+	int i;
+	u64 number;
+
+	for (i = 0; i < 8; i++) {
+		number = server.volumes[0].state.view.number;
+		free(ping(0, number, number, PB_REPLICA_SYNCED,
+			  number > 1 ? PV_PING_BACKUP_SYNCED : 0));
+		free(ping(1, number, number, number > 2 ? PB_REPLICA_SYNCED :
+			  PB_REPLICA_BLANK, 0));
+	}
+	return server.volumes[0].state.view.number;
+}
+
+static void test_durable(void)
+{
+	struct pv_told *told;
+	struct pb_error err;
+	u64 number;
+
+	begin(true);
+	told = ping(0, 0, 0, PB_REPLICA_SYNCED, 0);
+	is(told->code, PV_TAKEN, "the first ping counts");
+	is(told->nr, 1, "and its answer");
+	is(told->orders[0].number, 1, "is view 1");
+	ok(!strcmp(told->orders[0].nodes[0], "alpha"), "of which it is primary");
+	is(fake.stored.view.number, 1, "which is stored");
+	ok(fake.stored.view.time_ns && fake.stored.view.why == PV_WHY_FIRST,
+	   "with the time and why");
+	free(told);
+	number = make_pair();
+	is(number, 3, "a pair is made in view 3");
+	is(fake.nr, 3, "the history has all three");
+	is(fake.stored.acked, true, "that it is acked is stored");
+	number = fake.saves;
+	is(code_of(ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_BACKUP_SYNCED)),
+	   PV_TAKEN, "a ping that changes nothing");
+	is(fake.saves, number, "is not stored");
+	end();
+
+	begin(false);
+	is(server.volumes[0].state.view.number, 3, "after a restart: view 3");
+	is(server.volumes[0].state.view.members[1].node, 1, "of the same members");
+	is(server.volumes[0].state.acked, true, "acked");
+	strcpy(replicas[1].node, "delta");
+	is(pv_server_open(&(struct pv_server){ 0 }, &config, &fake.store, &err),
+	   -EINVAL, "a member that is not configured is an error");
+	ok(strstr(err.text, "beta"), "that names it: %s", err.text);
+	end();
+}
+
+static void test_told(void)
+{
+	struct pv_told *told;
+	struct pb_error err;
+
+	begin(true);
+	make_pair();
+	told = ping(2, 0, 1, PB_REPLICA_STALE, 0);
+	is(told->nr, 3, "who has view 1 on its disk gets 1 to 3");
+	ok(told->orders[0].number == 1 && told->orders[2].number == 3, "in order");
+	ok(told->orders[2].nr == 2 && told->orders[2].synced[1], "with the members");
+	free(told);
+	told = ping(2, 3, 3, PB_REPLICA_STALE, 0);
+	is(told->nr, 1, "who has the current one gets that");
+	free(told);
+
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_SWITCH, "beta",
+			     "admin", &err), 0, "a switch");
+	ok(!strcmp(fake.stored.view.by, "admin"), "who wanted it is stored");
+	is(fake.stored.handover, true, "and that it goes on");
+	told = ping(1, 3, 3, PB_REPLICA_SYNCED, 0);
+	is(told->orders[told->nr - 1].number, 3, "the new primary is not told yet");
+	free(told);
+	told = ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_BACKUP_SYNCED);
+	is(told->orders[told->nr - 1].number, 4, "the old one is");
+	free(told);
+	free(ping(0, 4, 4, PB_REPLICA_SYNCED, 0));
+	told = ping(1, 3, 3, PB_REPLICA_SYNCED, 0);
+	is(told->orders[told->nr - 1].number, 4, "and then the new one");
+	free(told);
+	end();
+}
+
+static void test_refused(void)
+{
+	struct pv_say say = { .ping.seq = 1, .ping.incarnation = 1 << 16 };
+	struct pv_report report = { .node = "beta", .nr = 1, .says = &say };
+	struct pv_told *told;
+	struct pb_error err;
+
+	begin(true);
+	memcpy(say.volume, volumes[1].uuid, PB_UUID_LEN);
+	pv_server_ping(&server, &report, &told);
+	is(code_of(told), PV_NOT_YOURS, "a volume without a replica on that node");
+	memset(say.volume, 0x33, PB_UUID_LEN);
+	pv_server_ping(&server, &report, &told);
+	is(code_of(told), PV_NOT_YOURS, "a volume that nobody knows");
+	memcpy(say.volume, volumes[0].uuid, PB_UUID_LEN);
+	say.ping.view = 9;
+	pv_server_ping(&server, &report, &told);
+	is(code_of(told), PV_INVALID, "a ping that cannot be");
+
+	make_pair();
+	seq[0] -= 3;
+	told = ping(0, 3, 3, PB_REPLICA_SYNCED, 0);
+	is(told->code, PV_STALE, "an old ping");
+	is(told->seq, seq[0] + 2, "its answer has the latest number");
+	is(told->orders[0].number, 3, "and the view");
+	free(told);
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_SWITCH,
+			     "nobody", "admin", &err), -ENOENT,
+	   "a command for no node");
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_SWITCH,
+			     "gamma", "admin", &err), -EUCLEAN,
+	   "a switch to an idle node");
+	ok(!!strstr(err.text, "not a synced backup"), "says why: %s", err.text);
+	end();
+}
+
+static void test_evicted(void)
+{
+	struct pb_error err;
+
+	begin(true);
+	make_pair();
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_EVICT, "beta",
+			     "admin", &err), 0, "evict the backup");
+	is(fake.stored.nr_evicted, 1, "it is stored");
+	end();
+	begin(false);
+	is(server.volumes[0].state.nodes[1].evicted, true,
+	   "and known after a restart");
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_ADD, "beta",
+			     "admin", &err), 0, "add it again");
+	is(fake.stored.nr_evicted, 0, "that is stored too");
+	end();
+}
+
+/* @half: what fails has been done all the same. */
+static void test_broken(bool half)
+{
+	struct pv_told *told;
+	struct pb_error err;
+
+	begin(true);
+	make_pair();
+	fake.fails = true;
+	fake.half = half;
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_SWITCH, "beta",
+			     "admin", &err), -EIO, half ? "a save fails, and was done" : "a save fails");
+	told = ping(1, 3, 3, PB_REPLICA_SYNCED, 0);
+	is(told->code, PV_NO_STORE, "pings are not answered with a view");
+	is(told->nr, 0, "none at all");
+	free(told);
+	pv_server_tick(&server);
+	is(server.volumes[0].in_doubt, true, "it stays in doubt");
+	fake.fails = false;
+	told = ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_BACKUP_SYNCED);
+	is(told->code, PV_TAKEN, "when it works again pings count");
+	is(told->orders[told->nr - 1].number, half ? 4 : 3,
+	   half ? "the view that was stored is told" : "the view is what was stored");
+	free(told);
+	is(server.volumes[0].in_doubt, false, "no doubt is left");
+	is(server.volumes[0].state.view.number, fake.stored.view.number,
+	   "what is decided on is what is stored");
+	end();
+}
+
+int main(void)
+{
+	tap_begin();
+	test_durable();
+	test_told();
+	test_refused();
+	test_evicted();
+	test_broken(false);
+	test_broken(true);
+	return tap_end();
+}

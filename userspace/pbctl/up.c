@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pbctl up and down: what create and remove do, for volumes of the configuration.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pbctl.h"
+
+enum {
+	OPT_CONFIG = 256,
+	OPT_ALL,
+	OPT_SYNCED,
+	OPT_BLANK,
+};
+
+static const struct option options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "declare-synced", no_argument, NULL, OPT_SYNCED },
+	{ "blank", no_argument, NULL, OPT_BLANK },
+	{ }
+};
+
+void load_config(const char *dir, struct pb_config *config)
+{
+	if (pb_config_load(dir, config, stderr))
+		fail("the configuration in %s is not in order", dir);
+}
+
+const struct pb_volume_config *config_volume(const struct pb_config *config,
+					     const char *spec)
+{
+	const struct pb_volume_config *volume = pb_config_volume(config, spec);
+
+	if (!volume)
+		fail("%s/%s has no volume '%s'", config->dir,
+		     PB_CONFIG_VOLUMES, spec);
+	return volume;
+}
+
+/**
+ * struct wish - the command line
+ * @dir: of the configuration
+ * @all: every volume that has a replica on this node
+ * @declare: how a new replica is to be declared, or NULL
+ * @names: of volumes, if not all
+ */
+struct wish {
+	const char	*dir;
+	bool		all;
+	char		*declare;
+	char		**names;
+};
+
+static void parse(struct wish *wish, int argc, char **argv, bool up)
+{
+	int option;
+
+	while ((option = next_option(argc, argv, options)) != -1) {
+		switch (option) {
+		case OPT_CONFIG:
+			wish->dir = optarg;
+			break;
+		case OPT_ALL:
+			wish->all = true;
+			break;
+		default:
+			if (!up)
+				usage_error("--declare-synced and --blank are for 'up'");
+			if (wish->declare)
+				usage_error("--declare-synced or --blank, not both");
+			wish->declare = option == OPT_BLANK ?
+					"--blank" : "--declare-synced";
+		}
+	}
+	if (wish->all && wish->declare)
+		usage_error("what a new replica is worth is said for one volume at a time");
+	wish->names = want_args(argc, argv, !wish->all, wish->all ? 0 : argc);
+}
+
+static bool is_up(const char *name)
+{
+	struct pb_ioc_dev dev;
+	struct pb_error err;
+
+	return !pb_dm_find(name, &dev, &err);
+}
+
+static int bring_up(const struct pb_volume_config *volume, int self,
+		    char *declare)
+{
+	const struct pb_replica_config *replica = &volume->replicas[self];
+	char uuid[PB_UUID_TEXT];
+	char *argv[12];
+	int argc = 0;
+
+	if (is_up(volume->name)) {
+		printf("%s is up\n", volume->name);
+		return EXIT_SUCCESS;
+	}
+	argv[argc++] = "create";
+	argv[argc++] = (char *)volume->name;
+	argv[argc++] = "--data";
+	argv[argc++] = replica->data;
+	if (replica->meta) {
+		argv[argc++] = "--meta";
+		argv[argc++] = replica->meta;
+	}
+	/* Another volume's superblock there is refused by that. */
+	argv[argc++] = "--volume";
+	argv[argc++] = pb_uuid_text(volume->uuid, uuid);
+	if (declare)
+		argv[argc++] = declare;
+	argv[argc] = NULL;
+	optind = 0;
+	return verb_create.run(argc, argv);
+}
+
+static int take_down(const struct pb_volume_config *volume)
+{
+	char *argv[3] = { "remove", (char *)volume->name };
+
+	if (!is_up(volume->name)) {
+		printf("%s is down\n", volume->name);
+		return EXIT_SUCCESS;
+	}
+	optind = 0;
+	return verb_remove.run(2, argv);
+}
+
+/* In a process of its own: what goes wrong with one volume is not the others' end. */
+static int apart(const struct pb_volume_config *volume, int self, char *declare,
+		 bool up)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		fail("cannot fork: %m");
+	if (!pid)
+		exit(up ? bring_up(volume, self, declare) : take_down(volume));
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			fail("waitpid: %m");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+static int run(int argc, char **argv, bool up)
+{
+	struct wish wish = { .dir = PB_CONFIG_DIR };
+	const struct pb_volume_config *volume;
+	struct pb_config config;
+	int self, status = EXIT_SUCCESS;
+	u32 i;
+
+	parse(&wish, argc, argv, up);
+	load_config(wish.dir, &config);
+	if (!config.node[0])
+		fail("%s/%s has no node group: this host has no replicas",
+		     wish.dir, PB_CONFIG_HOST);
+	for (i = 0; wish.all ? i < config.nr_volumes : !!wish.names[i]; i++) {
+		volume = wish.all ? &config.volumes[i] :
+			 config_volume(&config, wish.names[i]);
+		self = pb_config_replica(volume, config.node);
+		if (self < 0 && wish.all)
+			continue;
+		if (self < 0)
+			fail("%s has no replica on this node, %s",
+			     volume->name, config.node);
+		if (apart(volume, self, wish.declare, up))
+			status = EXIT_FAILED;
+	}
+	pb_config_free(&config);
+	return status;
+}
+
+static int run_up(int argc, char **argv)
+{
+	return run(argc, argv, true);
+}
+
+static int run_down(int argc, char **argv)
+{
+	return run(argc, argv, false);
+}
+
+const struct verb verb_up = {
+	.name = "up",
+	.args = "VOLUME...|--all [--declare-synced|--blank]",
+	.summary = "set volumes of the configuration up on this node",
+	.help =
+"Does what 'pbctl create' does, with the devices of the configuration.  pbviewd\n"
+"finds the volume and tells it its view.  A volume that is up is left alone.\n\n"
+"  --all             every volume with a replica on this node\n"
+"  --declare-synced  new replica, the first one: its data is the volume's\n"
+"  --blank           new replica: its data is worth nothing\n"
+"  --config DIR      another directory than " PB_CONFIG_DIR "\n\n"
+"Example, on the first node and then on the second:\n"
+"  pbctl up db --declare-synced\n"
+"  pbctl up db --blank\n",
+	.run = run_up,
+};
+
+const struct verb verb_down = {
+	.name = "down",
+	.args = "VOLUME...|--all",
+	.summary = "take volumes of the configuration down on this node",
+	.help =
+"Does what 'pbctl remove' does.  If this node is the primary, its synced backup takes\n"
+"over as soon as the view server misses it: 'pbctl switch' first spares the wait.\n\n"
+"  --all         every volume with a replica on this node\n"
+"  --config DIR  another directory than " PB_CONFIG_DIR "\n\n"
+"Example: pbctl down db\n",
+	.run = run_down,
+};

@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * HTTPS for the view server, by libmicrohttpd.
+ *
+ *	GET  /				a page for a person
+ *	GET  /metrics			for Prometheus
+ *	GET  /v1/volumes		all volumes
+ *	GET  /v1/volumes/NAME		one
+ *	GET  /v1/volumes/NAME/history	its views; ?from=NUMBER
+ *	POST /v1/ping			from a node: see talk.h
+ *	POST /v1/volumes/NAME/COMMAND	{"node": NAME}: see pv_command_name()
+ *
+ * Whoever asks must have a certificate that the authority has signed; with it
+ * anything can be read.  A node speaks for itself alone.  Commands are for the
+ * nodes of the volume and for operators.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <microhttpd.h>
+
+#include "server.h"
+
+#define MAX_CONNECTIONS		1024
+#define IDLE_SECONDS		60
+#define PRIORITIES		"SECURE128:-VERS-ALL:+VERS-TLS1.3"
+
+/**
+ * struct pv_http - the listening server
+ * @server: what it is for
+ * @daemon: libmicrohttpd's
+ * @listener: where connections come in
+ * @epoll: watches both
+ * @ca: the authority's certificates, for as long as @daemon is there
+ * @certificate: our own
+ * @key: and its key
+ */
+struct pv_http {
+	struct pv_server	*server;
+	struct MHD_Daemon	*daemon;
+	struct pb_listener	listener;
+	int			epoll;
+	char			*ca;
+	char			*certificate;
+	char			*key;
+};
+
+/**
+ * struct request - one that is being received
+ * @body: what has come of its body
+ * @len: so many bytes
+ * @room: for so many
+ * @error: HTTP status that it gets in the end, or 0
+ */
+struct request {
+	char	*body;
+	size_t	len;
+	size_t	room;
+	int	error;
+};
+
+static enum MHD_Result send_text(struct MHD_Connection *connection, int status,
+				 const char *type, char *text, size_t len)
+{
+	struct MHD_Response *response;
+	enum MHD_Result ret;
+
+	response = MHD_create_response_from_buffer(len, text,
+						   MHD_RESPMEM_MUST_FREE);
+	if (!response) {
+		free(text);
+		return MHD_NO;
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+				"no-store");
+	ret = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return ret;
+}
+
+/* Takes @object over. */
+static enum MHD_Result send_json(struct MHD_Connection *connection, int status,
+				 struct json_object *object)
+{
+	const char *text = json_object_to_json_string_ext(object,
+						JSON_C_TO_STRING_PLAIN);
+	char *copy = text ? strdup(text) : NULL;
+
+	json_object_put(object);
+	if (!copy)
+		return MHD_NO;
+	return send_text(connection, status, "application/json", copy,
+			 strlen(copy));
+}
+
+static enum MHD_Result send_error(struct MHD_Connection *connection,
+				  int status, const char *why)
+{
+	struct json_object *object = json_object_new_object();
+
+	pb_json_add(object, "error", json_object_new_string(why));
+	return send_json(connection, status, object);
+}
+
+/* Who asks */
+
+/* The certificate of who asks, or NULL if there is none that can be trusted. */
+static gnutls_x509_crt_t peer_certificate(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+	const gnutls_datum_t *chain;
+	gnutls_x509_crt_t crt;
+	unsigned int status, nr;
+
+	info = MHD_get_connection_info(connection,
+				       MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (!info ||
+	    gnutls_certificate_verify_peers2(info->tls_session, &status) ||
+	    status)
+		return NULL;
+	chain = gnutls_certificate_get_peers(info->tls_session, &nr);
+	if (!chain || !nr || gnutls_x509_crt_init(&crt))
+		return NULL;
+	if (gnutls_x509_crt_import(crt, chain, GNUTLS_X509_FMT_DER)) {
+		gnutls_x509_crt_deinit(crt);
+		return NULL;
+	}
+	return crt;
+}
+
+static bool is_named(gnutls_x509_crt_t crt, const char *name)
+{
+	return gnutls_x509_crt_check_hostname2(crt, name,
+				GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS);
+}
+
+/* As whom may it command this volume?  NULL: as nobody. */
+static const char *commander(const struct pv_http *http, gnutls_x509_crt_t crt,
+			     const struct pv_served *volume)
+{
+	const struct pb_config *config = http->server->config;
+	u32 i;
+
+	for (i = 0; i < config->nr_operators; i++)
+		if (is_named(crt, config->operators[i]))
+			return config->operators[i];
+	for (i = 0; i < volume->config->nr_replicas; i++)
+		if (is_named(crt, volume->config->replicas[i].node))
+			return volume->config->replicas[i].node;
+	return NULL;
+}
+
+/* What can be asked for */
+
+static enum MHD_Result answer_ping(struct pv_http *http,
+				   struct MHD_Connection *connection,
+				   gnutls_x509_crt_t crt,
+				   const struct request *request)
+{
+	struct pv_report report;
+	struct json_object *object;
+	struct pv_told *tolds;
+	struct pb_error err;
+	int ret;
+
+	ret = pv_report_parse(request->body ?: "", request->len, &report, &err);
+	if (ret)
+		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
+	if (!is_named(crt, report.node)) {
+		pv_log(SD_WARNING, "a ping for node %s came with a certificate that has another name",
+		       report.node);
+		free(report.says);
+		return send_error(connection, MHD_HTTP_FORBIDDEN,
+				  "a node may only speak for itself");
+	}
+	ret = pv_server_ping(http->server, &report, &tolds);
+	if (ret) {
+		free(report.says);
+		return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+				  "no memory");
+	}
+	object = pv_told_json(tolds, report.nr);
+	free(tolds);
+	free(report.says);
+	return send_json(connection, MHD_HTTP_OK, object);
+}
+
+static int command_status(int ret)
+{
+	switch (ret) {
+	case 0:
+		return MHD_HTTP_OK;
+	case -ENOENT:
+	case -EINVAL:
+		return MHD_HTTP_NOT_FOUND;
+	case -EIO:
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	default:
+		return MHD_HTTP_CONFLICT;
+	}
+}
+
+static enum MHD_Result answer_command(struct pv_http *http,
+				      struct MHD_Connection *connection,
+				      gnutls_x509_crt_t crt,
+				      struct pv_served *volume, u32 command,
+				      const struct request *request)
+{
+	const char *by = commander(http, crt, volume);
+	struct json_object *object;
+	char node[PB_NAME_LEN];
+	struct pb_error err;
+	int ret;
+
+	if (!by)
+		return send_error(connection, MHD_HTTP_FORBIDDEN,
+				  "commands are for the volume's nodes and for operators");
+	object = pv_parse_document(request->body ?: "", request->len, &err);
+	if (!object)
+		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
+	ret = pv_get_name(object, "node", node, &err);
+	json_object_put(object);
+	if (ret)
+		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
+	ret = pv_server_command(http->server, volume, command, node, by, &err);
+	if (ret)
+		return send_error(connection, command_status(ret), err.text);
+	return send_json(connection, MHD_HTTP_OK, pv_volume_json(volume));
+}
+
+static enum MHD_Result answer_history(struct pv_http *http,
+				      struct MHD_Connection *connection,
+				      struct pv_served *volume)
+{
+	struct json_object *object;
+	struct pb_error err;
+	const char *text;
+	u64 from = 1;
+
+	text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND,
+					   "from");
+	if (text && pb_parse_u64(text, 1, PV_MAX_VIEW, &from, &err))
+		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
+	object = pv_history_json(http->server, volume, from, &err);
+	if (!object)
+		return send_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+				  err.text);
+	return send_json(connection, MHD_HTTP_OK, object);
+}
+
+/* @path is what comes after "/v1/volumes/". */
+static enum MHD_Result answer_volume(struct pv_http *http,
+				     struct MHD_Connection *connection,
+				     gnutls_x509_crt_t crt, const char *path,
+				     bool post, const struct request *request)
+{
+	const char *slash = strchrnul(path, '/');
+	struct pv_served *volume;
+	char spec[64];
+	u32 i;
+
+	snprintf(spec, sizeof(spec), "%.*s", (int)(slash - path), path);
+	volume = pv_server_volume(http->server, spec);
+	if (!volume)
+		return send_error(connection, MHD_HTTP_NOT_FOUND,
+				  "no such volume is configured here");
+	if (!post && !*slash)
+		return send_json(connection, MHD_HTTP_OK,
+				 pv_volume_json(volume));
+	if (!post && !strcmp(slash, "/history"))
+		return answer_history(http, connection, volume);
+	for (i = 0; post && *slash && i < PV_CMD_NR; i++)
+		if (!strcmp(slash + 1, pv_command_name(i)))
+			return answer_command(http, connection, crt, volume, i,
+					      request);
+	return send_error(connection, MHD_HTTP_NOT_FOUND, "no such thing");
+}
+
+static enum MHD_Result answer_text(struct MHD_Connection *connection,
+				   const char *type, char *text, size_t len)
+{
+	if (!text)
+		return MHD_NO;
+	return send_text(connection, MHD_HTTP_OK, type, text, len);
+}
+
+static enum MHD_Result answer(struct pv_http *http,
+			      struct MHD_Connection *connection,
+			      gnutls_x509_crt_t crt, const char *url,
+			      bool post, const struct request *request)
+{
+	static const char volumes[] = "/v1/volumes/";
+	struct pv_server *server = http->server;
+	size_t len = 0;
+	char *text;
+
+	if (post && !strcmp(url, "/v1/ping"))
+		return answer_ping(http, connection, crt, request);
+	if (!strncmp(url, volumes, strlen(volumes)))
+		return answer_volume(http, connection, crt,
+				     url + strlen(volumes), post, request);
+	if (!post && !strcmp(url, "/v1/volumes"))
+		return send_json(connection, MHD_HTTP_OK,
+				 pv_volumes_json(server));
+	if (!post && !strcmp(url, "/metrics")) {
+		text = pv_metrics_text(server, &len);
+		return answer_text(connection, "text/plain; version=0.0.4",
+				   text, len);
+	}
+	if (!post && !strcmp(url, "/")) {
+		text = pv_page_html(server, &len);
+		return answer_text(connection, "text/html; charset=utf-8",
+				   text, len);
+	}
+	return send_error(connection, MHD_HTTP_NOT_FOUND, "no such thing");
+}
+
+/* libmicrohttpd's side */
+
+static void take_body(struct request *request, const char *data, size_t size)
+{
+	size_t room = request->room ?: 8192;
+	char *body;
+
+	if (request->error)
+		return;
+	if (size > PV_TALK_MAX - request->len) {
+		request->error = MHD_HTTP_CONTENT_TOO_LARGE;
+		return;
+	}
+	while (room < request->len + size)
+		room *= 2;
+	if (room != request->room) {
+		body = realloc(request->body, room);
+		if (!body) {
+			request->error = MHD_HTTP_INTERNAL_SERVER_ERROR;
+			return;
+		}
+		request->body = body;
+		request->room = room;
+	}
+	memcpy(request->body + request->len, data, size);
+	request->len += size;
+}
+
+static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
+			      const char *url, const char *method,
+			      const char *version, const char *data,
+			      size_t *size, void **context)
+{
+	bool post = !strcmp(method, MHD_HTTP_METHOD_POST);
+	struct request *request = *context;
+	gnutls_x509_crt_t crt;
+	enum MHD_Result ret;
+
+	(void)version;
+	/* The first call has nothing but the headers. */
+	if (!request) {
+		request = calloc(1, sizeof(*request));
+		*context = request;
+		return request ? MHD_YES : MHD_NO;
+	}
+	if (*size) {
+		take_body(request, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	if (request->error)
+		return send_error(connection, request->error, "too much");
+	if (!post && strcmp(method, MHD_HTTP_METHOD_GET))
+		return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+				  "only GET and POST");
+	crt = peer_certificate(connection);
+	if (!crt)
+		return send_error(connection, MHD_HTTP_UNAUTHORIZED,
+				  "a valid client certificate of this server's authority is needed");
+	ret = answer(arg, connection, crt, url, post, request);
+	gnutls_x509_crt_deinit(crt);
+	return ret;
+}
+
+static void completed(void *arg, struct MHD_Connection *connection,
+		      void **context, enum MHD_RequestTerminationCode code)
+{
+	struct request *request = *context;
+
+	(void)arg;
+	(void)connection;
+	(void)code;
+	if (request) {
+		free(request->body);
+		free(request);
+	}
+	*context = NULL;
+}
+
+static void log_line(void *arg, const char *fmt, va_list args)
+{
+	char line[512];
+
+	(void)arg;
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = 0;
+	pv_log(SD_DEBUG, "http: %s", line);
+}
+
+static char *read_file(const char *path, struct pb_error *err)
+{
+	gnutls_datum_t data;
+	int ret = gnutls_load_file(path, &data);
+	char *text;
+
+	if (ret) {
+		pb_fail(err, -ENOENT, "%s cannot be read", path);
+		return NULL;
+	}
+	text = strndup((char *)data.data, data.size);
+	gnutls_memset(data.data, 0, data.size);
+	gnutls_free(data.data);
+	return text;
+}
+
+/* Without a listening socket of its own: there may be several. */
+static int start_daemon(struct pv_http *http, struct pb_error *err)
+{
+	const struct pb_config *config = http->server->config;
+
+	http->ca = read_file(config->ca, err);
+	if (http->ca)
+		http->certificate = read_file(config->certificate, err);
+	if (http->certificate)
+		http->key = read_file(config->key, err);
+	if (!http->key)
+		return -ENOENT;
+	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TLS |
+					MHD_USE_NO_LISTEN_SOCKET |
+					MHD_USE_ERROR_LOG,
+		0, NULL, NULL, handle, http,
+		MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+		MHD_OPTION_HTTPS_MEM_TRUST, http->ca,
+		MHD_OPTION_HTTPS_MEM_CERT, http->certificate,
+		MHD_OPTION_HTTPS_MEM_KEY, http->key,
+		MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES,
+		MHD_OPTION_END);
+	if (!http->daemon)
+		return pb_fail(err, -EINVAL,
+			       "HTTPS cannot begin: are %s, %s and %s what they should be?",
+			       config->ca, config->certificate, config->key);
+	return 0;
+}
+
+static int watch(struct pv_http *http, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int watch_all(struct pv_http *http, struct pb_error *err)
+{
+	const union MHD_DaemonInfo *info;
+	unsigned int i;
+
+	http->epoll = epoll_create1(EPOLL_CLOEXEC);
+	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (http->epoll < 0 || !info || watch(http, info->epoll_fd))
+		return pb_fail(err, -EIO, "cannot wait for connections");
+	for (i = 0; i < http->listener.nr; i++)
+		if (watch(http, http->listener.fds[i]))
+			return pb_fail(err, -errno,
+				       "cannot wait for connections");
+	return 0;
+}
+
+int pv_http_open(struct pv_server *server, struct pv_http **http,
+		 struct pb_error *err)
+{
+	struct pv_http *opened = calloc(1, sizeof(*opened));
+	struct addrinfo *list;
+	int ret;
+
+	if (!opened)
+		return pb_fail(err, -ENOMEM, "no memory");
+	opened->server = server;
+	opened->epoll = -1;
+	ret = pb_net_resolve(&server->config->server_listen, true, &list, err);
+	if (!ret) {
+		ret = pb_net_listen(list, &opened->listener, err);
+		freeaddrinfo(list);
+	}
+	ret = ret ?: start_daemon(opened, err) ?: watch_all(opened, err);
+	if (ret) {
+		pv_http_close(opened);
+		return ret;
+	}
+	*http = opened;
+	return 0;
+}
+
+static void wipe(char *text)
+{
+	if (text)
+		gnutls_memset(text, 0, strlen(text));
+	free(text);
+}
+
+void pv_http_close(struct pv_http *http)
+{
+	if (http->daemon)
+		MHD_stop_daemon(http->daemon);
+	pb_net_unlisten(&http->listener);
+	if (http->epoll >= 0)
+		close(http->epoll);
+	free(http->ca);
+	free(http->certificate);
+	wipe(http->key);
+	free(http);
+}
+
+int pv_http_fd(const struct pv_http *http)
+{
+	return http->epoll;
+}
+
+static void accept_all(struct pv_http *http, int listener)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+	int fd;
+
+	for (;;) {
+		len = sizeof(addr);
+		fd = accept4(listener, (struct sockaddr *)&addr, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		/* It closes what it does not take. */
+		MHD_add_connection(http->daemon, fd, (struct sockaddr *)&addr,
+				   len);
+	}
+}
+
+int pv_http_run(struct pv_http *http)
+{
+	MHD_UNSIGNED_LONG_LONG timeout;
+	unsigned int i;
+
+	for (i = 0; i < http->listener.nr; i++)
+		accept_all(http, http->listener.fds[i]);
+	MHD_run(http->daemon);
+	if (MHD_get_timeout(http->daemon, &timeout) != MHD_YES)
+		return -1;
+	return timeout < IDLE_SECONDS * 1000 ? (int)timeout :
+					       IDLE_SECONDS * 1000;
+}

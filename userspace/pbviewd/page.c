@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can be read from the view server: JSON, metrics for Prometheus, and a
+ * page for a person.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server.h"
+
+static void add_text(struct json_object *object, const char *key,
+		     const char *text)
+{
+	pb_json_add(object, key, pb_json_text(text, PB_REASON_LEN));
+}
+
+static void add_u64(struct json_object *object, const char *key, u64 value)
+{
+	pb_json_add(object, key, json_object_new_uint64(value));
+}
+
+static void add_bool(struct json_object *object, const char *key, bool value)
+{
+	pb_json_add(object, key, json_object_new_boolean(value));
+}
+
+/* RFC 3339, UTC, ms; empty if it never was. */
+static const char *time_text(u64 time_ns, char *text, size_t room)
+{
+	time_t seconds = time_ns / 1000000000;
+	size_t len;
+	struct tm tm;
+
+	text[0] = 0;
+	if (!time_ns || !gmtime_r(&seconds, &tm))
+		return text;
+	len = strftime(text, room, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + len, room - len, ".%03uZ",
+		 (unsigned int)(time_ns / 1000000 % 1000));
+	return text;
+}
+
+static struct json_object *view_json(const struct pv_stored_view *view)
+{
+	struct pv_order order = { .number = view->number, .why = view->why,
+				  .nr = view->nr };
+	struct json_object *object;
+	char text[40];
+	u32 i;
+
+	for (i = 0; i < view->nr; i++) {
+		memcpy(order.nodes[i], view->members[i].node, PB_NAME_LEN);
+		memcpy(order.replicas[i], view->members[i].replica,
+		       PB_UUID_LEN);
+		order.synced[i] = view->members[i].synced;
+	}
+	object = pv_order_json(&order);
+	add_text(object, "time", time_text(view->time_ns, text, sizeof(text)));
+	add_text(object, "by", view->by);
+	return object;
+}
+
+/* What a node is in the current view. */
+static const char *place(const struct pv_served *volume, u32 node)
+{
+	const struct pv_view *view = &volume->state.view;
+
+	if (view->nr && view->members[0].node == node)
+		return "primary";
+	if (view->nr > 1 && view->members[1].node == node)
+		return "backup";
+	return volume->state.nodes[node].evicted ? "evicted" : "idle";
+}
+
+/* Why a node cannot be used, or what it does; for people. */
+static const char *condition(const struct pv_served *volume, u32 index)
+{
+	const struct pv_node *node = &volume->state.nodes[index];
+	u64 number = volume->state.view.number;
+
+	if (!node->heard)
+		return "never heard of";
+	if (pv_dead(&volume->state, index, pb_boot_ms()))
+		return "silent";
+	if (node->older_image)
+		return "its disk is an older copy";
+	if (node->ping.flags & PV_PING_FAILED)
+		return "its disk failed";
+	if (node->ping.view < number && node->ping.disk_view <= number)
+		return "not in this view yet";
+	if (node->ping.flags & PV_PING_STANDS)
+		return "waits for the next view";
+	if (node->ping.flags & PV_PING_UNREACHABLE)
+		return "cannot reach its backup";
+	return "well";
+}
+
+static struct json_object *node_json(const struct pv_served *volume, u32 index)
+{
+	const struct pv_node *node = &volume->state.nodes[index];
+	const struct pv_heard *heard = &volume->heard[index];
+	struct json_object *object = json_object_new_object();
+	char text[40];
+
+	add_text(object, "node", volume->config->replicas[index].node);
+	add_text(object, "role", place(volume, index));
+	add_text(object, "condition", condition(volume, index));
+	add_bool(object, "evicted", node->evicted);
+	add_bool(object, "heard", node->heard);
+	if (!node->heard)
+		return object;
+	add_u64(object, "silent_ms", pb_boot_ms() - node->when);
+	add_text(object, "heard_at", time_text(heard->time_ns, text,
+					       sizeof(text)));
+	pb_json_add(object, "replica", pb_json_uuid(node->ping.replica));
+	snprintf(text, sizeof(text), "%016llx",
+		 (unsigned long long)node->ping.incarnation);
+	add_text(object, "incarnation", text);
+	add_text(object, "state", pb_state_name(node->ping.state));
+	add_u64(object, "view", node->ping.view);
+	add_u64(object, "disk_view", node->ping.disk_view);
+	add_u64(object, "sync_total", heard->sync_total);
+	add_u64(object, "sync_left", heard->sync_left);
+	add_text(object, "reason", heard->reason);
+	return object;
+}
+
+/* What a person has to know first. */
+static const char *health(const struct pv_served *volume)
+{
+	const struct pv_view *view = &volume->state.view;
+	u64 now = pb_boot_ms();
+
+	if (volume->in_doubt)
+		return "the store failed: no view can be made";
+	if (volume->state.behind)
+		return "a replica knows a later view than this server: its store is an old one";
+	if (!view->number)
+		return "no view yet: no node with the volume's data has been heard of";
+	if (pv_dead(&volume->state, view->members[0].node, now))
+		return "the primary is silent, and nobody can replace it";
+	if (!volume->state.acked)
+		return "the primary has not moved into the view yet";
+	if (view->nr < 2)
+		return "no backup";
+	if (!view->members[1].synced)
+		return "the backup is being brought up to date";
+	return "healthy";
+}
+
+struct json_object *pv_volume_json(const struct pv_served *volume)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *nodes = json_object_new_array();
+	u32 i;
+
+	add_text(object, "name", volume->config->name);
+	pb_json_add(object, "uuid", pb_json_uuid(volume->config->uuid));
+	add_text(object, "health", health(volume));
+	pb_json_add(object, "view", volume->state.view.number ?
+		    view_json(&volume->stored.view) : NULL);
+	add_bool(object, "acked", volume->state.acked);
+	add_bool(object, "switching", volume->state.handover);
+	add_bool(object, "behind", volume->state.behind);
+	add_bool(object, "store_failed", volume->in_doubt);
+	for (i = 0; i < volume->state.nr_nodes; i++)
+		json_object_array_add(nodes, node_json(volume, i));
+	pb_json_add(object, "nodes", nodes);
+	return object;
+}
+
+struct json_object *pv_volumes_json(struct pv_server *server)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *volumes = json_object_new_array();
+	u32 i;
+
+	for (i = 0; i < server->nr; i++)
+		json_object_array_add(volumes,
+				      pv_volume_json(&server->volumes[i]));
+	pb_json_add(object, "volumes", volumes);
+	return object;
+}
+
+/* Views in one answer. */
+#define HISTORY		256
+
+struct json_object *pv_history_json(struct pv_server *server,
+				    struct pv_served *volume, u64 from,
+				    struct pb_error *err)
+{
+	struct pv_stored_view *views = calloc(HISTORY, sizeof(*views));
+	struct json_object *object, *array;
+	int i, nr;
+
+	if (!views) {
+		pb_fail(err, -ENOMEM, "no memory");
+		return NULL;
+	}
+	nr = server->store->ops->history(server->store, volume->config->uuid,
+					 from, views, HISTORY, err);
+	if (nr < 0) {
+		free(views);
+		return NULL;
+	}
+	object = json_object_new_object();
+	array = json_object_new_array();
+	for (i = 0; i < nr; i++)
+		json_object_array_add(array, view_json(&views[i]));
+	pb_json_add(object, "views", array);
+	/* Where the next answer begins, if there is more. */
+	pb_json_add(object, "next", nr == HISTORY ?
+		    json_object_new_uint64(views[nr - 1].number + 1) : NULL);
+	free(views);
+	return object;
+}
+
+/* Metrics: names and meaning are in pbviewd(8). */
+
+struct metric {
+	const char	*name;
+	const char	*type;
+	const char	*help;
+};
+
+static void head(FILE *out, const struct metric *metric)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name,
+		metric->help, metric->name, metric->type);
+}
+
+static void volume_metric(FILE *out, struct pv_server *server,
+			  const struct metric *metric,
+			  u64 (*value)(const struct pv_served *volume))
+{
+	u32 i;
+
+	head(out, metric);
+	for (i = 0; i < server->nr; i++)
+		fprintf(out, "%s{volume=\"%s\"} %llu\n", metric->name,
+			server->volumes[i].config->name,
+			(unsigned long long)value(&server->volumes[i]));
+}
+
+static u64 view_number(const struct pv_served *volume)
+{
+	return volume->state.view.number;
+}
+
+static u64 view_acked(const struct pv_served *volume)
+{
+	return volume->state.acked;
+}
+
+static u64 synced_members(const struct pv_served *volume)
+{
+	const struct pv_view *view = &volume->state.view;
+	u64 nr = 0;
+	u32 i;
+
+	for (i = 0; i < view->nr; i++)
+		nr += view->members[i].synced;
+	return nr;
+}
+
+static u64 store_failed(const struct pv_served *volume)
+{
+	return volume->in_doubt;
+}
+
+static u64 is_behind(const struct pv_served *volume)
+{
+	return volume->state.behind;
+}
+
+static u64 pings_taken(const struct pv_served *volume)
+{
+	return volume->pings;
+}
+
+static u64 pings_stale(const struct pv_served *volume)
+{
+	return volume->stale;
+}
+
+static u64 sync_left(const struct pv_served *volume)
+{
+	const struct pv_view *view = &volume->state.view;
+
+	return view->nr ? volume->heard[view->members[0].node].sync_left : 0;
+}
+
+static const struct {
+	struct metric	metric;
+	u64		(*value)(const struct pv_served *volume);
+} volume_metrics[] = {
+	{ { "pbviewd_view", "gauge", "Number of the current view." },
+	  view_number },
+	{ { "pbviewd_view_acked", "gauge",
+	    "Whether its primary has moved into the current view." },
+	  view_acked },
+	{ { "pbviewd_synced_members", "gauge",
+	    "Members of the current view that hold every acknowledged write." },
+	  synced_members },
+	{ { "pbviewd_store_failed", "gauge",
+	    "Whether the store failed, so that no view can be made." },
+	  store_failed },
+	{ { "pbviewd_behind", "gauge",
+	    "Whether a replica knows a later view than the server." },
+	  is_behind },
+	{ { "pbviewd_resync_left_bytes", "gauge",
+	    "Bytes that the primary still has to send to its backup." },
+	  sync_left },
+	{ { "pbviewd_pings_total", "counter", "Pings that counted." },
+	  pings_taken },
+	{ { "pbviewd_stale_pings_total", "counter",
+	    "Pings that did not: older than another one, or of an older image." },
+	  pings_stale },
+};
+
+static void node_metrics(FILE *out, struct pv_server *server)
+{
+	static const struct metric alive = {
+		"pbviewd_node_alive", "gauge",
+		"Whether a node has pinged within dead_after_ms."
+	};
+	u32 i, k;
+
+	head(out, &alive);
+	for (i = 0; i < server->nr; i++) {
+		struct pv_served *volume = &server->volumes[i];
+
+		for (k = 0; k < volume->state.nr_nodes; k++)
+			fprintf(out, "%s{volume=\"%s\",node=\"%s\",role=\"%s\"} %d\n",
+				alive.name, volume->config->name,
+				volume->config->replicas[k].node,
+				place(volume, k),
+				volume->state.nodes[k].heard &&
+				!pv_dead(&volume->state, k, pb_boot_ms()));
+	}
+}
+
+char *pv_metrics_text(struct pv_server *server, size_t *len)
+{
+	static const struct metric stores = {
+		"pbviewd_stores_total", "counter", "Changes made durable."
+	};
+	static const struct metric failures = {
+		"pbviewd_store_failures_total", "counter",
+		"Changes that could not be made durable."
+	};
+	static const struct metric began = {
+		"pbviewd_start_time_seconds", "gauge",
+		"When the server began, seconds since 1970."
+	};
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+	size_t i;
+
+	if (!out)
+		return NULL;
+	for (i = 0; i < ARRAY_SIZE(volume_metrics); i++)
+		volume_metric(out, server, &volume_metrics[i].metric,
+			      volume_metrics[i].value);
+	node_metrics(out, server);
+	head(out, &stores);
+	fprintf(out, "%s %llu\n", stores.name,
+		(unsigned long long)server->stores);
+	head(out, &failures);
+	fprintf(out, "%s %llu\n", failures.name,
+		(unsigned long long)server->failures);
+	head(out, &began);
+	fprintf(out, "%s %llu.%03llu\n", began.name,
+		(unsigned long long)(server->began_ns / 1000000000),
+		(unsigned long long)(server->began_ns / 1000000 % 1000));
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* The page */
+
+static void escape(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '<':
+			fputs("&lt;", out);
+			break;
+		case '&':
+			fputs("&amp;", out);
+			break;
+		case '"':
+			fputs("&quot;", out);
+			break;
+		default:
+			fputc(*text, out);
+		}
+	}
+}
+
+static void cell(FILE *out, const char *text)
+{
+	fputs("<td>", out);
+	escape(out, text);
+	fputs("</td>", out);
+}
+
+static void node_row(FILE *out, const struct pv_served *volume, u32 index)
+{
+	const struct pv_node *node = &volume->state.nodes[index];
+	const struct pv_heard *heard = &volume->heard[index];
+	char text[64] = "";
+
+	fputs("<tr>", out);
+	cell(out, volume->config->replicas[index].node);
+	cell(out, place(volume, index));
+	cell(out, node->heard ? pb_state_name(node->ping.state) : "");
+	cell(out, condition(volume, index));
+	if (heard->sync_total)
+		snprintf(text, sizeof(text), "%.1f %% copied, %llu MiB left",
+			 100.0 * (heard->sync_total - heard->sync_left) /
+			 heard->sync_total,
+			 (unsigned long long)heard->sync_left >> 20);
+	cell(out, text);
+	cell(out, heard->reason);
+	fputs("</tr>\n", out);
+}
+
+static void volume_part(FILE *out, const struct pv_served *volume)
+{
+	const struct pv_stored_view *view = &volume->stored.view;
+	char time[40];
+	u32 i;
+
+	fputs("<h2>", out);
+	escape(out, volume->config->name);
+	fputs("</h2>\n<p><b>", out);
+	escape(out, health(volume));
+	fputs("</b></p>\n", out);
+	if (view->number) {
+		fprintf(out, "<p>View %llu since %s: ",
+			(unsigned long long)view->number,
+			time_text(view->time_ns, time, sizeof(time)));
+		escape(out, pv_why_text(view->why));
+		if (view->by[0]) {
+			fputs(", asked for by ", out);
+			escape(out, view->by);
+		}
+		fputs(". <a href=\"/v1/volumes/", out);
+		escape(out, volume->config->name);
+		fputs("/history\">History</a></p>\n", out);
+	}
+	fputs("<table><tr><th>Node</th><th>Role</th><th>Replica</th><th>Condition</th><th>Resync</th><th>Says</th></tr>\n",
+	      out);
+	for (i = 0; i < volume->state.nr_nodes; i++)
+		node_row(out, volume, i);
+	fputs("</table>\n", out);
+}
+
+char *pv_page_html(struct pv_server *server, size_t *len)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+	u32 i;
+
+	if (!out)
+		return NULL;
+	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>dm-pb volumes</title>\n", out);
+	fputs("<meta http-equiv=\"refresh\" content=\"5\">\n", out);
+	fputs("<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\n", out);
+	fputs("td,th{border:1px solid #999;padding:.3em .6em;text-align:left}</style></head><body>\n", out);
+	fputs("<h1>Volumes</h1>\n", out);
+	for (i = 0; i < server->nr; i++)
+		volume_part(out, &server->volumes[i]);
+	if (!server->nr)
+		fputs("<p>No volume is configured.</p>\n", out);
+	fputs("</body></html>\n", out);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
