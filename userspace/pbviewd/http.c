@@ -23,10 +23,10 @@
 #include <unistd.h>
 
 #include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <microhttpd.h>
 
 #include "server.h"
+#include "tls.h"
 
 #define MAX_CONNECTIONS		1024
 #define IDLE_SECONDS		60
@@ -136,12 +136,6 @@ static gnutls_x509_crt_t peer_certificate(struct MHD_Connection *connection)
 	return crt;
 }
 
-static bool is_named(gnutls_x509_crt_t crt, const char *name)
-{
-	return gnutls_x509_crt_check_hostname2(crt, name,
-				GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS);
-}
-
 /* As whom may it command this volume?  NULL: as nobody. */
 static const char *commander(const struct pv_http *http, gnutls_x509_crt_t crt,
 			     const struct pv_served *volume)
@@ -150,10 +144,10 @@ static const char *commander(const struct pv_http *http, gnutls_x509_crt_t crt,
 	u32 i;
 
 	for (i = 0; i < config->nr_operators; i++)
-		if (is_named(crt, config->operators[i]))
+		if (pv_crt_has_name(crt, config->operators[i]))
 			return config->operators[i];
 	for (i = 0; i < volume->config->nr_replicas; i++)
-		if (is_named(crt, volume->config->replicas[i].node))
+		if (pv_crt_has_name(crt, volume->config->replicas[i].node))
 			return volume->config->replicas[i].node;
 	return NULL;
 }
@@ -174,7 +168,7 @@ static enum MHD_Result answer_ping(struct pv_http *http,
 	ret = pv_report_parse(request->body ?: "", request->len, &report, &err);
 	if (ret)
 		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
-	if (!is_named(crt, report.node)) {
+	if (!pv_crt_has_name(crt, report.node)) {
 		pv_log(SD_WARNING, "a ping for node %s came with a certificate that has another name",
 		       report.node);
 		free(report.says);

@@ -304,6 +304,21 @@ static void set_dev(struct pv_local *local, const struct pb_ioc_status *status,
 	pthread_mutex_unlock(&local->lock);
 }
 
+/* Once for each set-up: an operator may want another one for a while. */
+static void set_policy(struct pv_local *local,
+		       const struct pb_ioc_status *status)
+{
+	struct pb_ioc_policy arg = {
+		.dev = status->dev,
+		.policy = local->config->policy,
+	};
+	struct pb_error err;
+
+	if (status->policy != arg.policy &&
+	    pb_ctl_set_policy(&local->daemon->ctl, &arg, &err))
+		complain(local, err.text);
+}
+
 static void look(struct pv_local *local)
 {
 	struct pb_ioc_status status = { .role = PB_ROLE_UNCONFIRMED };
@@ -312,6 +327,8 @@ static void look(struct pv_local *local)
 	int ret;
 
 	ret = pv_local_status(local, &status, &err);
+	if (!ret && local->incarnation != status.incarnation)
+		set_policy(local, &status);
 	set_dev(local, &status, !ret);
 	if (ret) {
 		complain(local, err.text);

@@ -19,7 +19,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include <gnutls/x509.h>
 
 #include "tls.h"
 
@@ -491,6 +490,13 @@ static bool has_name(gnutls_x509_crt_t crt, const char *node, char *first,
 			pb_printable(first, size, name, len);
 	}
 	return false;
+}
+
+bool pv_crt_has_name(gnutls_x509_crt_t crt, const char *name)
+{
+	char first[64];
+
+	return has_name(crt, name, first, sizeof(first));
 }
 
 int pv_tls_check_name(struct pv_stream *stream, const char *node,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Between link.c and tls.c: a connection that the kernel does not have yet, and
- * what is said on it.
+ * what is said on it; and whose name a certificate has.
  */
 #ifndef PV_TLS_H
 #define PV_TLS_H
 
-#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 
 #include "link.h"
 
@@ -195,6 +195,13 @@ int pv_tls_prepare(struct pv_stream *stream, struct pb_error *err);
  */
 int pv_tls_hand_over(struct pv_stream *stream, int direction,
 		     struct pb_error *err);
+
+/**
+ * pv_crt_has_name() - is this a certificate of a node or operator?
+ * @crt: that somebody has proved to be his
+ * @name: must be one of its DNS names, byte for byte
+ */
+bool pv_crt_has_name(gnutls_x509_crt_t crt, const char *name);
 
 /**
  * pv_tls_end() - forget the session and its keys
