@@ -211,7 +211,7 @@ def vm_jobs(label, kernel, env):
     jobs = []
     for path in sorted(scripts + programs, key=os.path.basename):
         name = os.path.basename(path).removesuffix(".sh")
-        limit = 900 if label == "debug" else 300
+        limit = 900 if label == "debug" else 600
         command = [os.path.join(HERE, "rig", "pbrig"), "vmtest", "--kernel", kernel,
                    "--mem", "1536" if label == "debug" else "768",
                    "--time-limit", str((limit - 10) * (8 if LONG else 1))]

@@ -31,7 +31,32 @@ SERVER = "view"
 CONFIG = "/etc/dm-pb"
 LOG = "/tmp/pbviewd.log"
 MEMORY = 640 if SLOW == 1 else 1280
-DEAD_AFTER = 500 * SLOW         # ms
+DEAD_AFTER = 3000 * SLOW        # ms; far more than a busy host takes to start a daemon
+
+
+# Enough of an authority for openssl ca; valid from long ago, since clocks are put back in tests.
+CA_CONFIG = """[ca]
+default_ca = own
+[own]
+dir = .
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = v3_ca
+copy_extensions = none
+unique_subject = no
+[any]
+commonName = supplied
+[req]
+distinguished_name = dn
+[dn]
+[v3_ca]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign
+"""
+SINCE = "20200101000000Z"
 
 
 class Authority:
@@ -40,23 +65,33 @@ class Authority:
     def __init__(self):
         self._dir = tempfile.TemporaryDirectory(prefix="pb-ca-")
         self.path = self._dir.name
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                      "-subj", "/CN=dm-pb test", "-keyout", "ca.key", "-out", "ca.pem")
+        self._write("ca.conf", CA_CONFIG)
+        self._write("index.txt", "")
+        self._request("ca", "dm-pb test")
+        self._openssl("ca", "-batch", "-notext", "-selfsign", "-config", "ca.conf", "-startdate", SINCE, "-days", "3650",
+                      "-keyfile", "ca.key", "-in", "ca.csr", "-out", "ca.pem")
 
     def _openssl(self, *args):
         done = subprocess.run(["openssl", *args], cwd=self.path, capture_output=True, text=True)
         if done.returncode:
             raise RigError(f"openssl {args[0]}: {done.stderr}")
 
-    def issue(self, name, addresses=()):
+    def _write(self, name, text):
+        with open(os.path.join(self.path, name), "w", encoding="ascii") as f:
+            f.write(text)
+
+    def _request(self, file, name):
+        self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                      f"/CN={name}", "-config", "ca.conf", "-keyout", f"{file}.key", "-out", f"{file}.csr")
+
+    def issue(self, name, addresses=(), end="20390101000000Z"):
         """(certificate, key) for a name, PEM, good for both ends of a connection."""
         names = ",".join([f"DNS:{name}"] + [f"IP:{a}" for a in addresses])
-        with open(os.path.join(self.path, f"{name}.ext"), "w", encoding="ascii") as f:
-            f.write(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                      "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                      "-days", "30", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+        self._write(f"{name}.ext", f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
+        self._request(name, name)
+        self._openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", SINCE, "-enddate", end, "-keyfile",
+                      "ca.key", "-cert", "ca.pem", "-extfile", f"{name}.ext", "-in", f"{name}.csr", "-out",
+                      f"{name}.pem")
         return self.read(f"{name}.pem"), self.read(f"{name}.key")
 
     def read(self, name):
@@ -274,7 +309,7 @@ class Cluster:
         """(primary, backup) of the current view as Replica; None where there is none."""
         _, names, _ = self.view()
         found = [next(n for n in self.replicas if n.name == name) for name in names]
-        return (found + [None, None])[:2]
+        return tuple((found + [None, None])[:2])
 
     def restore(self):
         """Whatever has happened: everything runs again, and the volume is healthy."""

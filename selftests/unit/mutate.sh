@@ -177,6 +177,7 @@ views.c|s/	    failed(node) || node->older_image ||/	    node->older_image ||/|t
 views.c|s/if (why != PV_WHY_BACKUP_RESTARTED)/if (1)/|test_views_search
 views.c|s/	keep_member(\&next, \&members\[1\], true);/	add_member(volume, \&next, members[1].node, true);/|test_views
 views.c|s/if (replaced(volume, primary))/if (0)/|test_views
+views.c|s/		    holds_all(volume, primary) \&\& restarted(volume, primary);/		    restarted(volume, primary);/|test_views
 views.c|s/	while (number == volume->view.number \&\&/	if (number == volume->view.number \&\&/|test_views
 views.c|s/if (node->ping.state != PB_REPLICA_BLANK)$/if (node->ping.state <= PB_REPLICA_SYNCED)/|test_views
 views.c|s/		    node->ping.state != PB_REPLICA_SYNCED)/		    0)/|test_views
@@ -248,7 +249,11 @@ server.c|s/	if (ret \&\& keep(server, volume, "", err))/	if (0)/|test_server
 server.c|s/		volume->in_doubt = true;/		;/|test_server
 server.c|s/		from = known->ping.disk_view;/		from = volume->stored.view.number;/|test_server
 server.c|s/ \&\& views\[i\].number <= last.number//|test_server
-server.c|s/		if (told->code != PV_NO_STORE)/		if (1)/|test_server
+server.c|s/		if (told->code == PV_TAKEN)/		if (told->code != PV_NO_STORE)/|test_server
+server.c|s/		if (told->code == PV_TAKEN)/		if (told->code < PV_OLDER_IMAGE || told->code == PV_NO_STORE)/|test_server
+server.c|s/		    !memcmp(views\[i\].members\[0\].replica/		    0 \&\& !memcmp(views[i].members[0].replica/|test_server
+server.c|s/			       !volume->state.acked \&\&//|test_server
+server.c|s/		if (volume->round == server->round)/		if (0)/|test_server
 server.c|s/	stored.handover = state->handover;/	stored.handover = false;/|test_server
 server.c|s/	stored.nr_evicted = 0;/	;/|test_server
 tls.c|s/len == strlen(node) \&\& !memcmp(name, node, len)/!strncmp(name, node, strlen(node))/|test_link

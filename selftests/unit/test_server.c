@@ -274,7 +274,7 @@ static void test_refused(void)
 	told = ping(0, 3, 3, PB_REPLICA_SYNCED, 0);
 	is(told->code, PV_STALE, "an old ping");
 	is(told->seq, seq[0] + 2, "its answer has the latest number");
-	is(told->orders[0].number, 3, "and the view");
+	is(told->nr, 0, "and no view");
 	free(told);
 	is(pv_server_command(&server, &server.volumes[0], PV_CMD_SWITCH,
 			     "nobody", "admin", &err), -ENOENT,
@@ -283,6 +283,68 @@ static void test_refused(void)
 			     "gamma", "admin", &err), -EUCLEAN,
 	   "a switch to an idle node");
 	ok(!!strstr(err.text, "not a synced backup"), "says why: %s", err.text);
+	end();
+}
+
+/* A volume twice in one ping, and who is told what that is over. */
+static void test_over(void)
+{
+	struct pv_say says[2] = { 0 };
+	struct pv_report report = { .node = "alpha", .nr = 2, .says = says };
+	struct pv_told *told;
+	struct pb_error err;
+	int i;
+
+	begin(true);
+	make_pair();
+	for (i = 0; i < 2; i++) {
+		memcpy(says[i].volume, volumes[0].uuid, PB_UUID_LEN);
+		uuid_of(0, says[i].ping.replica);
+		says[i].ping.seq = ++seq[0];
+		says[i].ping.incarnation = 7 << 16;
+		says[i].ping.view = 3;
+		says[i].ping.disk_view = 3;
+		says[i].ping.state = PB_REPLICA_SYNCED;
+	}
+	pv_server_ping(&server, &report, &told);
+	is(told[0].code, PV_TAKEN, "a volume once in a ping");
+	is(told[1].code, PV_INVALID, "but not twice");
+	is(told[1].nr, 0, "nothing is told of it");
+	free(told);
+
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_FORCE, "beta",
+			     "admin", &err), 0, "beta is made primary by force");
+	told = ping(0, 0, 3, PB_REPLICA_SYNCED, 0);
+	is(told->nr, 1, "the old primary is not told the view that is over");
+	is(told->orders[0].number, 4, "but the new one");
+	is(told->orders[0].force, false, "which is not for it to force");
+	free(told);
+	told = ping(1, 3, 3, PB_REPLICA_SYNCED, 0);
+	is(told->orders[told->nr - 1].force, true, "beta is to force it");
+	free(told);
+	pv_server_command(&server, &server.volumes[0], PV_CMD_EVICT, "alpha",
+			  "admin", &err);
+	told = ping(1, 4, 4, PB_REPLICA_SYNCED, 0);
+	ok(told->nr == 1 && told->orders[0].number == 4 &&
+	   !told->orders[0].force, "once");
+	free(told);
+	end();
+}
+
+static void test_older(void)
+{
+	struct pv_told *told;
+	struct pb_error err;
+
+	begin(true);
+	make_pair();
+	pv_server_command(&server, &server.volumes[0], PV_CMD_FORCE, "beta",
+			  "admin", &err);
+	server.volumes[0].state.nodes[1].ping.incarnation = 9 << 16;
+	told = ping(1, 0, 2, PB_REPLICA_SYNCED, 0);
+	is(told->code, PV_OLDER_IMAGE, "an older copy of a disk");
+	is(told->nr, 0, "is told nothing");
+	free(told);
 	end();
 }
 
@@ -341,6 +403,8 @@ int main(void)
 	test_durable();
 	test_told();
 	test_refused();
+	test_over();
+	test_older();
 	test_evicted();
 	test_broken(false);
 	test_broken(true);

@@ -72,6 +72,7 @@ static void make_told(struct pv_told *told)
 	for (i = 0; i < 2; i++) {
 		told->orders[i].number = 4 + i;
 		told->orders[i].why = PV_WHY_SWITCHED;
+		told->orders[i].force = i;
 		told->orders[i].nr = 1 + i;
 		strcpy(told->orders[i].nodes[0], "alpha");
 		memset(told->orders[i].replicas[0], 8, PB_UUID_LEN);

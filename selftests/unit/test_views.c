@@ -450,10 +450,22 @@ static void test_both_restart(void)
 	say(1);
 	say(0);
 	view_is(3, 0, 1, true, "both restart in a view that is not acknowledged");
+
 	sims[0].ping.view = 3;
 	sims[0].ping.flags = PV_PING_STANDS;
 	say(0);
 	view_is(4, 0, 1, false, "the primary goes on, once it has moved into it");
+	/* It served by its backup's copy, and its own lacks what was written then. */
+	make_pair();
+	set_up(0);
+	set_up(1);
+	sims[0].obeys = false;
+	sims[1].obeys = false;
+	sims[0].ping.state = PB_REPLICA_STALE;
+	now += INTERVAL / 2;
+	say(1);
+	say(0);
+	is(volume.view.members[0].node, 1, "both restart, and only the backup says that it is synced");
 	make_pair();
 	until_dead(0);
 	set_up(1);

@@ -275,11 +275,13 @@ static void hear_answer(struct world *world, u32 who)
 	struct node *node = &world->nodes[who];
 	u32 number, last = node->answer;
 
-	if (node->moved != node->number && node->number &&
-	    node->number <= last)
-		tell(world, who, node->number);
-	for (number = node->number + 1; number <= last; number++)
-		tell(world, who, number);
+	for (number = node->number ? node->number : 1; number <= last; number++) {
+		/* The server leaves out views that are over, for their primary. */
+		if (number < last && primary_of(world, number) == who)
+			continue;
+		if (number != node->moved)
+			tell(world, who, number);
+	}
 }
 
 static struct small_ping make_ping(const struct node *node, u32 flags)

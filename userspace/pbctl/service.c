@@ -173,8 +173,7 @@ static void print_volume(struct json_object *volume)
 	char room[PB_REASON_LEN];
 	size_t i, nr;
 
-	printf("%s: %s", text_of(volume, "name", room, PB_NAME_LEN),
-	       "");
+	printf("%s: ", text_of(volume, "name", room, PB_NAME_LEN));
 	printf("%s\n", text_of(volume, "health", room, sizeof(room)));
 	if (json_object_object_get_ex(volume, "view", &view) && view)
 		print_view(view);
@@ -188,13 +187,14 @@ static int run_volumes(int argc, char **argv)
 	struct question question;
 	struct json_object *object, *volumes;
 	const struct pb_volume_config *volume;
-	char path[128] = "/v1/volumes";
+	char path[128] = "/v1/volumes", uuid[PB_UUID_TEXT];
 	size_t i, nr;
 
 	begin(&question, argc, argv, 0, 1);
 	if (question.args[0]) {
 		volume = config_volume(&question.config, question.args[0]);
-		snprintf(path, sizeof(path), "/v1/volumes/%s", volume->name);
+		snprintf(path, sizeof(path), "/v1/volumes/%s",
+			 pb_uuid_text(volume->uuid, uuid));
 	}
 	object = ask(&question, path, NULL);
 	if (question.json) {
@@ -216,7 +216,7 @@ static int run_history(int argc, char **argv)
 	const struct pb_volume_config *volume;
 	struct question question;
 	struct json_object *object, *views;
-	char path[160];
+	char path[160], uuid[PB_UUID_TEXT];
 	u64 from = 1;
 	size_t i, nr;
 
@@ -225,7 +225,8 @@ static int run_history(int argc, char **argv)
 	/* The server sends a long history in parts. */
 	while (from) {
 		snprintf(path, sizeof(path), "/v1/volumes/%s/history?from=%llu",
-			 volume->name, (unsigned long long)from);
+			 pb_uuid_text(volume->uuid, uuid),
+			 (unsigned long long)from);
 		object = ask(&question, path, NULL);
 		views = array_of(object, "views", &nr);
 		for (i = 0; i < nr; i++) {
@@ -251,7 +252,7 @@ static int command(int argc, char **argv, const char *what)
 	struct question question;
 	struct json_object *object;
 	struct pb_error err;
-	char path[160], body[128];
+	char path[160], body[128], uuid[PB_UUID_TEXT];
 
 	begin(&question, argc, argv, 2, 2);
 	volume = config_volume(&question.config, question.args[0]);
@@ -261,7 +262,8 @@ static int command(int argc, char **argv, const char *what)
 	if (strpbrk(question.args[1], "\"\\"))
 		fail("%s has no replica on node %s", volume->name,
 		     question.args[1]);
-	snprintf(path, sizeof(path), "/v1/volumes/%s/%s", volume->name, what);
+	snprintf(path, sizeof(path), "/v1/volumes/%s/%s",
+		 pb_uuid_text(volume->uuid, uuid), what);
 	snprintf(body, sizeof(body), "{\"node\":\"%s\"}", question.args[1]);
 	object = ask(&question, path, body);
 	if (question.json)

@@ -112,10 +112,12 @@ static bool may_dial(struct pv_local *local)
 	return may;
 }
 
-static void dial_failed(struct pv_local *local)
+static void dial_failed(struct pv_local *local, const char *why)
 {
+	pv_log(SD_ERR, "%s: %s", local->config->name, why);
 	pthread_mutex_lock(&local->lock);
 	local->dialling = false;
+	local->next_dial = pb_boot_ms() + PV_HUNG_MS;
 	pthread_mutex_unlock(&local->lock);
 }
 
@@ -162,7 +164,7 @@ void pv_link_keep(struct pv_local *local, const struct pb_ioc_status *status)
 	peer = pb_config_replica(local->config, view->members[1].name);
 	dial = peer >= 0 ? calloc(1, sizeof(*dial)) : NULL;
 	if (!dial) {
-		dial_failed(local);
+		dial_failed(local, "the backup of the view is no node of the configuration");
 		return;
 	}
 	dial->local = local;
@@ -172,7 +174,7 @@ void pv_link_keep(struct pv_local *local, const struct pb_ioc_status *status)
 	memcpy(dial->replica, view->members[1].replica, PB_UUID_LEN);
 	if (pv_thread(run_dial, dial)) {
 		free(dial);
-		dial_failed(local);
+		dial_failed(local, "no thread to make a connection");
 	}
 }
 
@@ -192,6 +194,36 @@ struct answer {
 	struct pb_ioc_status	status;
 };
 
+/* The kernel may take its time with a volume: the others need places as well. */
+static int take_answer(struct pv_local *local, struct pb_error *err)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&local->lock);
+	if (local->answers == PV_VOLUME_ANSWERS)
+		ret = pb_fail(err, -EBUSY, "%s: too many connections at once",
+			      local->config->name);
+	else
+		local->answers++;
+	pthread_mutex_unlock(&local->lock);
+	return ret;
+}
+
+static void end_answer(struct answer *answer)
+{
+	struct pv_node_daemon *daemon = answer->daemon;
+
+	if (answer->local) {
+		pthread_mutex_lock(&answer->local->lock);
+		answer->local->answers--;
+		pthread_mutex_unlock(&answer->local->lock);
+	}
+	pthread_mutex_lock(&daemon->lock);
+	daemon->answers--;
+	pthread_mutex_unlock(&daemon->lock);
+	free(answer);
+}
+
 /* A node may only speak for itself, and only for volumes that it is configured for. */
 static int judge(void *arg, const struct pv_offer *offer, bool proved,
 		 struct pb_error *err)
@@ -199,6 +231,7 @@ static int judge(void *arg, const struct pv_offer *offer, bool proved,
 	struct answer *answer = arg;
 	struct pb_ioc_status *status = &answer->status;
 	struct pv_local *local;
+	int ret;
 
 	local = pv_local_by_uuid(answer->daemon, offer->volume);
 	if (!local)
@@ -211,8 +244,9 @@ static int judge(void *arg, const struct pv_offer *offer, bool proved,
 	if (local->config->encrypt && !proved)
 		return pb_fail(err, -EACCES, "%s is encrypted",
 			       local->config->name);
-	if (pv_local_status(local, status, err))
-		return -ENODEV;
+	ret = pv_local_status(local, status, err) ?: take_answer(local, err);
+	if (ret)
+		return ret;
 	answer->local = local;
 	if (offer->kind == PV_OFFER_PROBE)
 		return 0;
@@ -249,16 +283,14 @@ static void *run_answer(void *arg)
 	if (fd >= 0 && offer.kind == PV_OFFER_LINK)
 		fd = hand_over(answer->local, &answer->status, fd,
 			       offer.replica, &err);
+	/* A primary that is in its view before the backup tries again. */
 	if (fd < 0)
-		pv_log(SD_WARNING, "connection from %s refused: %s", from,
-		       err.text);
+		pv_log(answer->local ? SD_INFO : SD_WARNING,
+		       "connection from %s refused: %s", from, err.text);
 	else if (offer.kind == PV_OFFER_LINK)
 		pv_log(SD_INFO, "%s: connected by %s",
 		       answer->local->config->name, offer.node);
-	pthread_mutex_lock(&daemon->lock);
-	daemon->answers--;
-	pthread_mutex_unlock(&daemon->lock);
-	free(answer);
+	end_answer(answer);
 	return NULL;
 }
 

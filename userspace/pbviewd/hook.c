@@ -143,8 +143,14 @@ static void *run(void *arg)
 			pthread_mutex_unlock(&local->lock);
 			return NULL;
 		}
-		local->hook_waits = false;
-		role = local->hook_role;
+		/* What began to use the volume has to end before it begins anew. */
+		if (local->hook_role == PB_ROLE_PRIMARY && local->hook_stop) {
+			role = PB_ROLE_IDLE;
+		} else {
+			local->hook_waits = false;
+			role = local->hook_role;
+		}
+		local->hook_stop = false;
 		view = local->hook_view;
 		pthread_mutex_unlock(&local->lock);
 		run_all(local, role, view);
@@ -158,6 +164,8 @@ void pv_hook(struct pv_local *local, u32 role, u64 view)
 	pthread_mutex_lock(&local->lock);
 	local->hook_role = role;
 	local->hook_view = view;
+	if (role != PB_ROLE_PRIMARY)
+		local->hook_stop = true;
 	local->hook_waits = true;
 	start = !local->hook_runs;
 	local->hook_runs = true;

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,10 @@
 #include "tls.h"
 
 #define MAX_CONNECTIONS		1024
+/* Of one address: several nodes may be behind it. */
+#define MAX_FROM_ONE		128
+/* Beside connections. */
+#define MORE_FILES		64
 #define IDLE_SECONDS		60
 #define PRIORITIES		"SECURE128:-VERS-ALL:+VERS-TLS1.3"
 
@@ -54,16 +59,18 @@ struct pv_http {
 
 /**
  * struct request - one that is being received
+ * @crt: the certificate of who asks
  * @body: what has come of its body
  * @len: so many bytes
  * @room: for so many
  * @error: HTTP status that it gets in the end, or 0
  */
 struct request {
-	char	*body;
-	size_t	len;
-	size_t	room;
-	int	error;
+	gnutls_x509_crt_t	crt;
+	char			*body;
+	size_t			len;
+	size_t			room;
+	int			error;
 };
 
 static enum MHD_Result send_text(struct MHD_Connection *connection, int status,
@@ -115,6 +122,10 @@ static enum MHD_Result send_error(struct MHD_Connection *connection,
 /* The certificate of who asks, or NULL if there is none that can be trusted. */
 static gnutls_x509_crt_t peer_certificate(struct MHD_Connection *connection)
 {
+	gnutls_typed_vdata_st purpose = {
+		.type = GNUTLS_DT_KEY_PURPOSE_OID,
+		.data = (u8 *)GNUTLS_KP_TLS_WWW_CLIENT,
+	};
 	const union MHD_ConnectionInfo *info;
 	const gnutls_datum_t *chain;
 	gnutls_x509_crt_t crt;
@@ -123,8 +134,8 @@ static gnutls_x509_crt_t peer_certificate(struct MHD_Connection *connection)
 	info = MHD_get_connection_info(connection,
 				       MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	if (!info ||
-	    gnutls_certificate_verify_peers2(info->tls_session, &status) ||
-	    status)
+	    gnutls_certificate_verify_peers(info->tls_session, &purpose, 1,
+					    &status) || status)
 		return NULL;
 	chain = gnutls_certificate_get_peers(info->tls_session, &nr);
 	if (!chain || !nr || gnutls_x509_crt_init(&crt))
@@ -345,6 +356,28 @@ static void take_body(struct request *request, const char *data, size_t size)
 	request->len += size;
 }
 
+/*
+ * The first call has nothing but the headers.  The body of a stranger is not kept,
+ * nor waited for.
+ */
+static enum MHD_Result begin(struct MHD_Connection *connection, void **context)
+{
+	gnutls_x509_crt_t crt = peer_certificate(connection);
+	struct request *request;
+
+	if (!crt)
+		return send_error(connection, MHD_HTTP_UNAUTHORIZED,
+				  "a valid client certificate of this server's authority is needed");
+	request = calloc(1, sizeof(*request));
+	if (!request) {
+		gnutls_x509_crt_deinit(crt);
+		return MHD_NO;
+	}
+	request->crt = crt;
+	*context = request;
+	return MHD_YES;
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 			      const char *url, const char *method,
 			      const char *version, const char *data,
@@ -352,16 +385,10 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 {
 	bool post = !strcmp(method, MHD_HTTP_METHOD_POST);
 	struct request *request = *context;
-	gnutls_x509_crt_t crt;
-	enum MHD_Result ret;
 
 	(void)version;
-	/* The first call has nothing but the headers. */
-	if (!request) {
-		request = calloc(1, sizeof(*request));
-		*context = request;
-		return request ? MHD_YES : MHD_NO;
-	}
+	if (!request)
+		return begin(connection, context);
 	if (*size) {
 		take_body(request, data, *size);
 		*size = 0;
@@ -372,13 +399,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 	if (!post && strcmp(method, MHD_HTTP_METHOD_GET))
 		return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				  "only GET and POST");
-	crt = peer_certificate(connection);
-	if (!crt)
-		return send_error(connection, MHD_HTTP_UNAUTHORIZED,
-				  "a valid client certificate of this server's authority is needed");
-	ret = answer(arg, connection, crt, url, post, request);
-	gnutls_x509_crt_deinit(crt);
-	return ret;
+	return answer(arg, connection, request->crt, url, post, request);
 }
 
 static void completed(void *arg, struct MHD_Connection *connection,
@@ -390,6 +411,7 @@ static void completed(void *arg, struct MHD_Connection *connection,
 	(void)connection;
 	(void)code;
 	if (request) {
+		gnutls_x509_crt_deinit(request->crt);
 		free(request->body);
 		free(request);
 	}
@@ -441,6 +463,7 @@ static int start_daemon(struct pv_http *http, struct pb_error *err)
 		MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
 		MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, MAX_FROM_ONE,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
 		MHD_OPTION_HTTPS_MEM_TRUST, http->ca,
 		MHD_OPTION_HTTPS_MEM_CERT, http->certificate,
@@ -477,6 +500,22 @@ static int watch_all(struct pv_http *http, struct pb_error *err)
 	return 0;
 }
 
+/* A connection that cannot be accepted would be tried again and again. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) ||
+	    limit.rlim_cur >= MAX_CONNECTIONS + MORE_FILES)
+		return;
+	limit.rlim_cur = MAX_CONNECTIONS + MORE_FILES;
+	if (limit.rlim_max < limit.rlim_cur)
+		limit.rlim_max = limit.rlim_cur;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		pv_log(SD_WARNING, "%d files cannot be open at once: %s",
+		       MAX_CONNECTIONS + MORE_FILES, strerror(errno));
+}
+
 int pv_http_open(struct pv_server *server, struct pv_http **http,
 		 struct pb_error *err)
 {
@@ -486,6 +525,7 @@ int pv_http_open(struct pv_server *server, struct pv_http **http,
 
 	if (!opened)
 		return pb_fail(err, -ENOMEM, "no memory");
+	allow_files();
 	opened->server = server;
 	opened->epoll = -1;
 	ret = pb_net_resolve(&server->config->server_listen, true, &list, err);

@@ -30,41 +30,81 @@ static void complain(struct pv_local *local, const char *text)
 
 /* Its device */
 
-static int find_dev(struct pv_local *local, struct pb_ioc_dev *dev,
-		    struct pb_ioc_status *status, struct pb_error *err)
+/* The others are not asked: one of them may not answer. */
+static bool has_name(const struct pb_ioc_dev *dev, const char *name)
 {
-	struct pb_ctl *ctl = &local->daemon->ctl;
+	char path[64], found[PB_DM_NAME_LEN + 1] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", dev->major,
+		 dev->minor);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(found, sizeof(found), file))
+		found[0] = 0;
+	fclose(file);
+	found[strcspn(found, "\n")] = 0;
+	return !strcmp(found, name);
+}
+
+static int ask(struct pv_local *local, const struct pb_ioc_dev *dev,
+	       struct pb_ioc_status *status, struct pb_error *err)
+{
+	int ret = pb_ctl_status(&local->daemon->ctl, dev, status, err);
+
+	if (!ret && memcmp(status->volume, local->config->uuid, PB_UUID_LEN))
+		ret = pb_fail(err, -ENODEV,
+			      "device %s is another volume, not %s",
+			      local->config->name, local->config->name);
+	return ret;
+}
+
+static int find_dev(struct pv_local *local, struct pb_ioc_status *status,
+		    struct pb_error *err)
+{
 	struct pb_ioc_dev *devs;
 	size_t i, nr;
-	int ret = pb_ctl_list(ctl, &devs, &nr, err);
+	int ret = pb_ctl_list(&local->daemon->ctl, &devs, &nr, err);
 
 	if (ret)
 		return ret;
 	ret = pb_fail(err, -ENODEV, "%s is not set up", local->config->name);
-	for (i = 0; ret && i < nr; i++) {
-		if (pb_ctl_status(ctl, &devs[i], status, err) ||
-		    memcmp(status->volume, local->config->uuid, PB_UUID_LEN))
-			continue;
-		*dev = devs[i];
-		ret = 0;
-	}
+	for (i = 0; ret && i < nr; i++)
+		if (has_name(&devs[i], local->config->name))
+			ret = ask(local, &devs[i], status, err);
 	free(devs);
 	return ret;
+}
+
+/* Only by the volume's own thread. */
+static int ask_kernel(struct pv_local *local, struct pb_ioc_status *status,
+		      struct pb_error *err)
+{
+	if (local->dev.major && !ask(local, &local->dev, status, err))
+		return 0;
+	return find_dev(local, status, err);
 }
 
 int pv_local_status(struct pv_local *local, struct pb_ioc_status *status,
 		    struct pb_error *err)
 {
-	struct pb_ioc_dev dev;
+	int ret = 0;
 
 	pthread_mutex_lock(&local->lock);
-	dev = local->dev;
+	if (!local->has_say)
+		ret = pb_fail(err, -ENODEV, "%s is not set up on node %s",
+			      local->config->name,
+			      local->daemon->config->node);
+	else if (pb_boot_ms() - local->looked > PV_FRESH_MS)
+		ret = pb_fail(err, -ETIMEDOUT,
+			      "%s on node %s does not answer",
+			      local->config->name,
+			      local->daemon->config->node);
+	else
+		*status = local->status;
 	pthread_mutex_unlock(&local->lock);
-	if (dev.major &&
-	    !pb_ctl_status(&local->daemon->ctl, &dev, status, err) &&
-	    !memcmp(status->volume, local->config->uuid, PB_UUID_LEN))
-		return 0;
-	return find_dev(local, &dev, status, err);
+	return ret;
 }
 
 /* What there is to say */
@@ -170,7 +210,12 @@ static void make_say(struct pv_local *local,
 		say->sync_total = status->sync.total;
 		say->sync_left = status->sync.left;
 	}
-	memcpy(say->reason, status->reason, sizeof(say->reason));
+	if (local->last_error[0])
+		pb_printable(say->reason, sizeof(say->reason),
+			     local->last_error, sizeof(local->last_error));
+	else if (has_backup(status) && !is_linked(status))
+		pb_printable(say->reason, sizeof(say->reason),
+			     status->downstream.reason, PB_REASON_LEN);
 	pthread_mutex_lock(&local->lock);
 	if (is_linked(status)) {
 		peer = pb_config_replica(local->config, view->members[1].name);
@@ -192,16 +237,23 @@ static bool is_news(const struct pv_say *before, const struct pv_say *now)
 	       before->nr_reaches != now->nr_reaches;
 }
 
-static void publish(struct pv_local *local, const struct pv_say *say)
+/* @status is NULL if it is not set up. */
+static void publish(struct pv_local *local, const struct pb_ioc_status *status)
 {
+	struct pv_say say;
 	bool news;
 
+	if (status)
+		make_say(local, status, &say);
 	pthread_mutex_lock(&local->lock);
-	news = local->has_say != !!say || (say && is_news(&local->say, say));
-	local->has_say = say;
+	news = local->has_say != !!status ||
+	       (status && is_news(&local->say, &say));
+	local->has_say = status;
 	local->looked = pb_boot_ms();
-	if (say)
-		local->say = *say;
+	if (status) {
+		local->say = say;
+		local->status = *status;
+	}
 	pthread_mutex_unlock(&local->lock);
 	if (news)
 		pv_ping_now(local->daemon);
@@ -223,26 +275,22 @@ static void make_view(const struct pv_order *order, struct pb_view *view)
 	}
 }
 
-/* Returns whether it makes sense to go on to the next one. */
-static bool obey(struct pv_local *local, const struct pv_order *order,
-		 struct pb_ioc_status *status)
+static void obey(struct pv_local *local, const struct pv_order *order,
+		 const struct pb_ioc_status *status)
 {
-	struct pb_ioc_view arg = { .dev = local->dev };
+	struct pb_ioc_view arg = { .dev = status->dev };
 	bool same = order->number == status->view.number;
 	struct pb_error err;
 	char text[512];
-	bool knows;
 	int ret;
 
 	make_view(order, &arg.view);
-	/* An operator has asked for it, by a name that says what it means. */
-	if (order->why == PV_WHY_FORCED &&
+	if (order->force &&
 	    !memcmp(order->replicas[0], status->replica, PB_UUID_LEN))
 		arg.flags = PB_VIEW_FORCE_DATA_MAY_BE_LOST;
 	ret = pb_ctl_set_view(&local->daemon->ctl, &arg, &err);
 	/* One that crashed can do nothing in the view that it was in, but knows it. */
-	knows = !ret || (ret == -EUCLEAN && same);
-	if (knows)
+	if (!ret || (ret == -EUCLEAN && same))
 		local->told = order->number;
 	if (!ret) {
 		complain(local, "");
@@ -254,15 +302,18 @@ static bool obey(struct pv_local *local, const struct pv_order *order,
 			 (unsigned long long)order->number, err.text);
 		complain(local, text);
 	}
-	return knows && !pb_ctl_status(&local->daemon->ctl, &local->dev, status,
-				       &err);
 }
 
-/* Tells the kernel what it has not been told; returns whether it did. */
+/*
+ * Tells the kernel what it has not been told; returns whether it did.  If it
+ * refuses a view it is told the next one all the same: that may be the one that
+ * lets it go on, and the kernel judges each.
+ */
 static bool obey_all(struct pv_local *local, struct pb_ioc_status *status)
 {
 	struct pv_order orders[PV_TALK_VIEWS];
 	bool told = false;
+	struct pb_error err;
 	u32 i, nr;
 
 	pthread_mutex_lock(&local->lock);
@@ -274,7 +325,10 @@ static bool obey_all(struct pv_local *local, struct pb_ioc_status *status)
 		    orders[i].number == view_of(local, status))
 			continue;
 		told = true;
-		if (!obey(local, &orders[i], status))
+		obey(local, &orders[i], status);
+		/* It may be gone, and another device have its number. */
+		if (ask_kernel(local, status, &err) ||
+		    status->incarnation != local->incarnation)
 			break;
 	}
 	return told;
@@ -304,7 +358,10 @@ static void set_dev(struct pv_local *local, const struct pb_ioc_status *status,
 	pthread_mutex_unlock(&local->lock);
 }
 
-/* Once for each set-up: an operator may want another one for a while. */
+/*
+ * Once for each set-up, and when the daemon begins: an operator may want another
+ * one for a while.
+ */
 static void set_policy(struct pv_local *local,
 		       const struct pb_ioc_status *status)
 {
@@ -323,10 +380,9 @@ static void look(struct pv_local *local)
 {
 	struct pb_ioc_status status = { .role = PB_ROLE_UNCONFIRMED };
 	struct pb_error err;
-	struct pv_say say;
 	int ret;
 
-	ret = pv_local_status(local, &status, &err);
+	ret = ask_kernel(local, &status, &err);
 	if (!ret && local->incarnation != status.incarnation)
 		set_policy(local, &status);
 	set_dev(local, &status, !ret);
@@ -337,12 +393,10 @@ static void look(struct pv_local *local)
 		publish(local, NULL);
 		return;
 	}
-	make_say(local, &status, &say);
-	publish(local, &say);
+	publish(local, &status);
 	if (obey_all(local, &status) &&
-	    !pv_local_status(local, &status, &err)) {
-		make_say(local, &status, &say);
-		publish(local, &say);
+	    !ask_kernel(local, &status, &err)) {
+		publish(local, &status);
 	}
 	note_role(local, &status);
 	pv_link_keep(local, &status);

@@ -259,7 +259,8 @@ int pv_run_node(const struct pb_config *config)
 	/*
 	 * Threads may be in ioctls that do not return, and use what exit() would
 	 * take from them.  Nothing that they do is left half done by the end of
-	 * the process.
+	 * the process; but while one of them hangs the port would stay taken.
 	 */
+	pb_net_unlisten(&daemon.listener);
 	_exit(ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }

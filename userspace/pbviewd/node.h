@@ -20,6 +20,8 @@
 
 /* A volume whose ioctls have not returned for so long is not spoken for, ms. */
 #define PV_HUNG_MS		10000
+/* What the kernel said of a volume is not relied on for longer than this, ms. */
+#define PV_FRESH_MS		2000
 /* How long a connection may take to be made, ms. */
 #define PV_DIAL_MS		5000
 /* Between two attempts, ms. */
@@ -28,6 +30,8 @@
 #define PV_REACHED_MS		12000
 /* Connections that are being taken at the same time. */
 #define PV_MAX_ANSWERS		64
+/* Of these, for one volume, once it is known which it is for. */
+#define PV_VOLUME_ANSWERS	4
 
 struct pv_node_daemon;
 
@@ -50,6 +54,7 @@ struct pv_node_daemon;
  * @keyed_connects: which connection that was,
  * @keyed_view: of which view
  * @last_error: what was logged last, so that it is not logged again
+ * @verdict: enum pv_verdict_code, the server's last; only the pinger uses it
  *
  * Anybody:
  *
@@ -61,11 +66,14 @@ struct pv_node_daemon;
  * @nr_orders: how many
  * @has_say: @say is of this set-up
  * @say: what is to be said of it
- * @looked: boot time when that was made, ms
+ * @status: what the kernel said last of it, if @has_say
+ * @looked: boot time when that was, ms
  * @dialling: a connection is being made
  * @next_dial: not before this, boot time in ms
+ * @answers: connections for it that are being taken
  * @reached: for each replica of @config, boot time when its node answered last, ms
  * @hook_runs: there is a thread that runs hooks
+ * @hook_stop: they have not been told of a role without I/O that came meanwhile
  * @hook_waits: they are to be told of:
  * @hook_role: this role,
  * @hook_view: in this view
@@ -83,6 +91,7 @@ struct pv_local {
 	u64				keyed_connects;
 	u64				keyed_view;
 	char				last_error[256];
+	u32				verdict;
 	pthread_mutex_t			lock;
 	pthread_cond_t			wake;
 	bool				kicked;
@@ -91,11 +100,14 @@ struct pv_local {
 	u32				nr_orders;
 	bool				has_say;
 	struct pv_say			say;
+	struct pb_ioc_status		status;
 	u64				looked;
 	bool				dialling;
 	u64				next_dial;
+	u32				answers;
 	u64				reached[PB_MAX_REPLICAS];
 	bool				hook_runs;
+	bool				hook_stop;
 	bool				hook_waits;
 	u32				hook_role;
 	u64				hook_view;
@@ -144,12 +156,14 @@ int pv_local_start(struct pv_local *local);
 void pv_local_kick(struct pv_local *local);
 
 /**
- * pv_local_status() - ask the kernel how a volume is
+ * pv_local_status() - what the kernel said last of a volume
  * @local: the volume
  * @status: filled on success only
  * @err: why not
  *
- * Context: any thread.  Return: 0, -ENODEV (it is not set up), or another -errno.
+ * Asks nobody: a volume that hangs must not hold up others.
+ *
+ * Return: 0, -ENODEV (it is not set up), -ETIMEDOUT (that was too long ago).
  */
 int pv_local_status(struct pv_local *local, struct pb_ioc_status *status,
 		    struct pb_error *err);
@@ -201,8 +215,9 @@ void pv_link_keep(struct pv_local *local, const struct pb_ioc_status *status);
  * @role: enum pb_role that it has now
  * @view: number of its view
  *
- * They run in order, one after the other, in a thread of the volume's own; of
- * roles that came and went meanwhile only the last is told.
+ * They run in order, one after the other, in a thread of the volume's own.  Of
+ * roles that came and went meanwhile only the last is told, but between two times
+ * as primary there is always another role.
  */
 void pv_hook(struct pv_local *local, u32 role, u64 view);
 

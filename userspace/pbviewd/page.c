@@ -129,6 +129,22 @@ static struct json_object *node_json(const struct pv_served *volume, u32 index)
 	return object;
 }
 
+static bool is_in_view(const struct pv_served *volume, u32 index)
+{
+	const struct pv_view *view = &volume->state.view;
+	const struct pv_node *node;
+
+	node = &volume->state.nodes[view->members[index].node];
+	return node->heard && node->ping.view == view->number;
+}
+
+static bool is_ailing(const struct pv_served *volume, u32 index)
+{
+	u32 node = volume->state.view.members[index].node;
+
+	return strcmp(condition(volume, node), "well");
+}
+
 /* What a person has to know first. */
 static const char *health(const struct pv_served *volume)
 {
@@ -141,14 +157,20 @@ static const char *health(const struct pv_served *volume)
 		return "a replica knows a later view than this server: its store is an old one";
 	if (!view->number)
 		return "no view yet: no node with the volume's data has been heard of";
+	if (!volume->state.nodes[view->members[0].node].heard)
+		return "the primary has not been heard of since the server began";
 	if (pv_dead(&volume->state, view->members[0].node, now))
 		return "the primary is silent, and nobody can replace it";
-	if (!volume->state.acked)
+	if (!volume->state.acked || !is_in_view(volume, 0))
 		return "the primary has not moved into the view yet";
 	if (view->nr < 2)
 		return "no backup";
+	if (!is_in_view(volume, 1))
+		return "the backup has not moved into the view yet";
 	if (!view->members[1].synced)
 		return "the backup is being brought up to date";
+	if (is_ailing(volume, 0) || is_ailing(volume, 1))
+		return "a member is not well";
 	return "healthy";
 }
 
@@ -233,6 +255,18 @@ static void head(FILE *out, const struct metric *metric)
 		metric->help, metric->name, metric->type);
 }
 
+/* A name may have quotes in it. */
+static void label(FILE *out, const char *name, const char *value)
+{
+	fprintf(out, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', out);
+		fputc(*value, out);
+	}
+	fputc('"', out);
+}
+
 static void volume_metric(FILE *out, struct pv_server *server,
 			  const struct metric *metric,
 			  u64 (*value)(const struct pv_served *volume))
@@ -240,10 +274,12 @@ static void volume_metric(FILE *out, struct pv_server *server,
 	u32 i;
 
 	head(out, metric);
-	for (i = 0; i < server->nr; i++)
-		fprintf(out, "%s{volume=\"%s\"} %llu\n", metric->name,
-			server->volumes[i].config->name,
+	for (i = 0; i < server->nr; i++) {
+		fprintf(out, "%s{", metric->name);
+		label(out, "volume", server->volumes[i].config->name);
+		fprintf(out, "} %llu\n",
 			(unsigned long long)value(&server->volumes[i]));
+	}
 }
 
 static u64 view_number(const struct pv_served *volume)
@@ -334,13 +370,15 @@ static void node_metrics(FILE *out, struct pv_server *server)
 	for (i = 0; i < server->nr; i++) {
 		struct pv_served *volume = &server->volumes[i];
 
-		for (k = 0; k < volume->state.nr_nodes; k++)
-			fprintf(out, "%s{volume=\"%s\",node=\"%s\",role=\"%s\"} %d\n",
-				alive.name, volume->config->name,
-				volume->config->replicas[k].node,
-				place(volume, k),
+		for (k = 0; k < volume->state.nr_nodes; k++) {
+			fprintf(out, "%s{", alive.name);
+			label(out, "volume", volume->config->name);
+			fputc(',', out);
+			label(out, "node", volume->config->replicas[k].node);
+			fprintf(out, ",role=\"%s\"} %d\n", place(volume, k),
 				volume->state.nodes[k].heard &&
 				!pv_dead(&volume->state, k, pb_boot_ms()));
+		}
 	}
 }
 

@@ -68,9 +68,11 @@ static void take_told(struct pinger *pinger, const struct pv_told *told)
 		return;
 	if (told->code == PV_STALE && told->seq >= pinger->seq)
 		pinger->seq = told->seq + SEQ_SECOND;
-	if (told->code == PV_NOT_YOURS || told->code == PV_INVALID)
-		pv_log(SD_WARNING, "%s: the view server says: %s",
-		       local->config->name, pv_verdict_text(told->code));
+	if (told->code != local->verdict)
+		pv_log(told->code == PV_TAKEN ? SD_NOTICE : SD_WARNING,
+		       "%s: the view server says: %s", local->config->name,
+		       pv_verdict_text(told->code));
+	local->verdict = told->code;
 	if (!told->nr)
 		return;
 	pthread_mutex_lock(&local->lock);

@@ -203,12 +203,11 @@ static void tell(struct pv_server *server, const struct pv_served *volume,
 	int i, nr;
 	u32 k;
 
-	told->seq = known->heard ? known->ping.seq : 0;
 	pv_answer(&volume->state, node, &last);
 	if (!last.number)
 		return;
 	/* A replica has to pass through every view since the one on its disk. */
-	if (known->heard && known->ping.disk_view)
+	if (known->ping.disk_view)
 		from = known->ping.disk_view;
 	if (from == volume->stored.view.number) {
 		views[0] = volume->stored.view;
@@ -225,8 +224,14 @@ static void tell(struct pv_server *server, const struct pv_served *volume,
 		}
 	}
 	for (i = 0; i < nr && views[i].number <= last.number; i++) {
-		struct pv_order *order = &told->orders[told->nr++];
+		struct pv_order *order = &told->orders[told->nr];
 
+		/* Nobody is to be the primary of a view that is over. */
+		if (views[i].number < last.number &&
+		    !memcmp(views[i].members[0].replica, known->ping.replica,
+			    PB_UUID_LEN))
+			continue;
+		told->nr++;
 		order->number = views[i].number;
 		order->why = views[i].why;
 		order->nr = views[i].nr;
@@ -237,6 +242,11 @@ static void tell(struct pv_server *server, const struct pv_served *volume,
 			       PB_UUID_LEN);
 			order->synced[k] = views[i].members[k].synced;
 		}
+		/* What an operator asked for, once: not for who comes back to it. */
+		order->force = order->number == volume->state.view.number &&
+			       order->why == PV_WHY_FORCED &&
+			       !volume->state.acked &&
+			       last.members[0].node == node;
 	}
 }
 
@@ -314,6 +324,7 @@ int pv_server_ping(struct pv_server *server, const struct pv_report *report,
 	*tolds = calloc(report->nr + 1, sizeof(**tolds));
 	if (!*tolds)
 		return -ENOMEM;
+	server->round++;
 	for (i = 0; i < report->nr; i++) {
 		struct pv_told *told = &(*tolds)[i];
 
@@ -324,9 +335,14 @@ int pv_server_ping(struct pv_server *server, const struct pv_report *report,
 						  report->node) : -1;
 		if (node < 0)
 			continue;
+		told->code = PV_INVALID;
+		if (volume->round == server->round)
+			continue;
+		volume->round = server->round;
 		told->code = take_say(server, volume, node, &report->says[i],
 				      &err);
-		if (told->code != PV_NO_STORE)
+		told->seq = volume->state.nodes[node].ping.seq;
+		if (told->code == PV_TAKEN)
 			tell(server, volume, node, told);
 	}
 	return 0;
@@ -379,13 +395,15 @@ int pv_server_command(struct pv_server *server, struct pv_served *volume,
 	default:
 		ret = -EINVAL;
 	}
+	if (ret > 0 && keep(server, volume, by, err))
+		return -EIO;
 	pv_log(SD_NOTICE, "%s: %s %s, asked for by %s: %s",
 	       volume->config->name, pv_command_name(command), node, by,
 	       ret < 0 ? why : ret ? "done" : "it is so already");
 	if (ret < 0)
 		return pb_fail(err, ret, "%s %s: %s", volume->config->name,
 			       node, why);
-	return ret && keep(server, volume, by, err) ? -EIO : 0;
+	return 0;
 }
 
 struct pv_served *pv_server_volume(struct pv_server *server, const char *spec)

@@ -33,6 +33,7 @@ struct pv_heard {
  * @in_doubt: what is durable is not known: a store failed.  It is read again
  *	before anything else happens
  * @heard: for each node
+ * @round: of the server, when it was last named in a ping
  * @pings: that counted
  * @stale: that did not
  */
@@ -42,6 +43,7 @@ struct pv_served {
 	struct pv_stored		stored;
 	bool				in_doubt;
 	struct pv_heard			heard[PV_MAX_NODES];
+	u64				round;
 	u64				pings;
 	u64				stale;
 };
@@ -52,6 +54,7 @@ struct pv_served {
  * @store: what is durable is there
  * @nr: volumes
  * @volumes: each of them, in the order of @config
+ * @round: counts the pings of nodes: none names a volume twice
  * @stores: times that something was stored
  * @failures: and that it failed
  * @began_ns: CLOCK_REALTIME when it began
@@ -61,6 +64,7 @@ struct pv_server {
 	struct pv_store		*store;
 	u32			nr;
 	struct pv_served	*volumes;
+	u64			round;
 	u64			stores;
 	u64			failures;
 	u64			began_ns;

@@ -105,6 +105,7 @@ struct json_object *pv_order_json(const struct pv_order *order)
 	add_u64(object, "number", order->number);
 	add_u64(object, "why", order->why);
 	add_text(object, "because", pv_why_text(order->why));
+	pb_json_add(object, "force", json_object_new_boolean(order->force));
 	for (i = 0; i < order->nr; i++) {
 		struct json_object *member = json_object_new_object();
 
@@ -393,6 +394,7 @@ static int parse_order(struct json_object *object, struct pv_order *order,
 
 	ret = get_u64(object, "number", &order->number, err) ?:
 	      get_u64(object, "why", &why, err) ?:
+	      get_bool(object, "force", &order->force, err) ?:
 	      get(object, "members", json_type_array, &members, err);
 	if (ret)
 		return ret;

@@ -78,6 +78,7 @@ enum pv_verdict_code {
  * struct pv_order - a view that a node is to move into
  * @number: of the view
  * @why: enum pv_why
+ * @force: its primary is to take it by force, as an operator has asked for
  * @nr: members
  * @nodes: their names
  * @replicas: UUIDs of their replicas
@@ -86,6 +87,7 @@ enum pv_verdict_code {
 struct pv_order {
 	u64	number;
 	u32	why;
+	bool	force;
 	u32	nr;
 	char	nodes[PV_MAX_MEMBERS][PB_NAME_LEN];
 	u8	replicas[PV_MAX_MEMBERS][PB_UUID_LEN];

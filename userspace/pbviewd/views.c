@@ -285,8 +285,9 @@ static int without_primary(struct pv_volume *volume, u64 now)
 	struct pv_member *primary = volume->view.members;
 	struct pv_member *backup = backup_of(volume);
 	struct pv_node *node = node_of(volume, primary);
+	/* One that served by its backup's copy alone says that it is not synced. */
 	bool back = here(volume, primary->node, now) && !failed(node) &&
-		    restarted(volume, primary);
+		    holds_all(volume, primary) && restarted(volume, primary);
 
 	if (backup && (backup->synced ||
 		       says(volume, primary, PV_PING_BACKUP_SYNCED))) {
