@@ -375,4 +375,4 @@ def run(tests, **cluster_args):
     return 0 if all(results) else pbtest.BAD
 
 
-__all__ = ["Cluster", "run", "Replica", "Authority", "VOLUME", "DEVICE", "NAMES", "SERVER", "CONFIG", "VmDied"]
+__all__ = ["Cluster", "run", "DEAD_AFTER", "Replica", "Authority", "VOLUME", "DEVICE", "NAMES", "SERVER", "CONFIG", "VmDied"]

@@ -8,7 +8,7 @@ In each test a writer runs on the primary. Whoever serves afterwards has all tha
 import sys
 import time
 
-from cluster import VOLUME, run
+from cluster import DEAD_AFTER, VOLUME, run
 from pbtest import EBADE_TEXT, check, until
 
 
@@ -153,10 +153,10 @@ def test_server_gone(cluster):
     writer.wait_acks(100)
     cluster.kill_server()
     writer.wait_acks(writer.acks + 300)
-    # Longer than after which a node counts as dead: it must not when the server is back.
-    time.sleep(1)
     cluster.start_server()
     cluster.wait_healthy()
+    # Who was not heard of while it was away must not count as dead now: time is what is looked at.
+    time.sleep(DEAD_AFTER / 1000 + 1)
     check(cluster.view() == before, f"view {before} became {cluster.view()}")
     writer.wait_acks(writer.acks + 50)
     writer.stop()
@@ -167,9 +167,9 @@ def test_daemons_killed(cluster):
     """pbviewd is killed on both nodes: I/O goes on, and the next one picks up without a disturbance"""
     a, b = cluster.nodes[:2]
     before = cluster.view()
-    connects = a.link()["connects"]
     writer = cluster.writer(a, threads=4)
     writer.wait_acks(100)
+    connects = a.link()["connects"]
     for node in (a, b):
         node.kill_daemon()
         node.start_daemon()
