@@ -31,7 +31,7 @@ SERVER = "view"
 CONFIG = "/etc/dm-pb"
 LOG = "/tmp/pbviewd.log"
 MEMORY = 640 if SLOW == 1 else 1280
-DEAD_AFTER = 3000 * SLOW        # ms; far more than a busy host takes to start a daemon
+DEAD_AFTER = 8000 * SLOW        # ms; far more than a busy host takes to start a daemon
 
 
 # Enough of an authority for openssl ca; valid from long ago, since clocks are put back in tests.
