@@ -39,7 +39,7 @@ DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reco
 
 # Of the tests with two machines, those that take longer.
 SLOW_MULTI = ["test_kill", "test_points", "test_resize", "test_resize_points",
-              "test_resync"]
+              "test_resync", "test_service"]
 
 
 class Job:
