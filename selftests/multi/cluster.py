@@ -19,7 +19,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import threading
 import uuid
 
 import pbtest
@@ -29,7 +28,6 @@ from rig import Rig
 NAMES = ["alpha", "beta", "gamma", "delta"]
 SERVER = "view"
 CONFIG = "/etc/dm-pb"
-LOG = "/tmp/pbviewd.log"
 MEMORY = 640 if SLOW == 1 else 1280
 DEAD_AFTER = 8000 * SLOW        # ms; far more than a busy host takes to start a daemon
 
@@ -162,8 +160,6 @@ class Cluster:
         self.replicas = [Replica(self, vm, NAMES[i]) for i, vm in enumerate(self.rig.nodes[:replicas])]
         self.nodes = self.replicas
         self._certificates = {}
-        self._paths = {}
-        self._lock = threading.Lock()
         self.serving = None
 
     def __enter__(self):

@@ -32,12 +32,12 @@ static struct json_object *new_object(void)
 	return must(json_object_new_object());
 }
 
-static void add_u64(struct json_object *object, const char *key, u64 value)
+void pb_json_add_u64(struct json_object *object, const char *key, u64 value)
 {
 	pb_json_add(object, key, must(json_object_new_uint64(value)));
 }
 
-static void add_bool(struct json_object *object, const char *key, bool value)
+void pb_json_add_bool(struct json_object *object, const char *key, bool value)
 {
 	pb_json_add(object, key, must(json_object_new_boolean(value)));
 }
@@ -66,6 +66,12 @@ struct json_object *pb_json_text(const char *text, size_t len)
 	return must(json_object_new_string(clean));
 }
 
+void pb_json_add_text(struct json_object *object, const char *key,
+		      const char *text)
+{
+	pb_json_add(object, key, pb_json_text(text, PB_REASON_LEN));
+}
+
 struct json_object *pb_json_uuid(const u8 *uuid)
 {
 	char text[PB_UUID_TEXT];
@@ -81,12 +87,12 @@ struct json_object *pb_json_info(const struct pb_ioc_info *info)
 
 	pb_json_add(object, "version",
 		    pb_json_text(info->version, sizeof(info->version)));
-	add_u64(object, "api_version", info->api_version);
-	add_u64(object, "max_members", info->max_members);
-	add_u64(object, "features", info->features);
-	add_u64(object, "wire_min", info->wire_min);
-	add_u64(object, "wire_max", info->wire_max);
-	add_u64(object, "meta_version", info->meta_version);
+	pb_json_add_u64(object, "api_version", info->api_version);
+	pb_json_add_u64(object, "max_members", info->max_members);
+	pb_json_add_u64(object, "features", info->features);
+	pb_json_add_u64(object, "wire_min", info->wire_min);
+	pb_json_add_u64(object, "wire_max", info->wire_max);
+	pb_json_add_u64(object, "meta_version", info->meta_version);
 	return object;
 }
 
@@ -98,8 +104,8 @@ static struct json_object *json_member(const struct pb_member *member,
 	pb_json_add(object, "replica", pb_json_uuid(member->replica));
 	pb_json_add(object, "name",
 		    pb_json_text(member->name, sizeof(member->name)));
-	add_bool(object, "primary", !index);
-	add_bool(object, "synced", member->flags & PB_MEMBER_SYNCED);
+	pb_json_add_bool(object, "primary", !index);
+	pb_json_add_bool(object, "synced", member->flags & PB_MEMBER_SYNCED);
 	return object;
 }
 
@@ -109,7 +115,7 @@ struct json_object *pb_json_view(const struct pb_view *view)
 	struct json_object *members = must(json_object_new_array());
 	unsigned int i;
 
-	add_u64(object, "number", view->number);
+	pb_json_add_u64(object, "number", view->number);
 	for (i = 0; i < view->nr_members && i < PB_MAX_MEMBERS; i++) {
 		if (json_object_array_add(members,
 					  json_member(&view->members[i], i)))
@@ -130,10 +136,10 @@ static struct json_object *json_link(const struct pb_link *link)
 	pb_json_add(object, "peer", pb_json_uuid(link->peer));
 	pb_json_add(object, "name",
 		    pb_json_text(link->name, sizeof(link->name)));
-	add_u64(object, "silent_ms", link->silent_ms);
-	add_u64(object, "sent_seq", link->sent_seq);
-	add_u64(object, "unacked", link->unacked);
-	add_u64(object, "connects", link->connects);
+	pb_json_add_u64(object, "silent_ms", link->silent_ms);
+	pb_json_add_u64(object, "sent_seq", link->sent_seq);
+	pb_json_add_u64(object, "unacked", link->unacked);
+	pb_json_add_u64(object, "connects", link->connects);
 	pb_json_add(object, "reason",
 		    pb_json_text(link->reason, sizeof(link->reason)));
 	return object;
@@ -143,14 +149,14 @@ static struct json_object *json_status_flags(u32 flags)
 {
 	struct json_object *object = new_object();
 
-	add_bool(object, "crashed", flags & PB_STATUS_CRASHED);
-	add_bool(object, "diverged", flags & PB_STATUS_DIVERGED);
-	add_bool(object, "disk_failed", flags & PB_STATUS_DISK_FAILED);
-	add_bool(object, "forced", flags & PB_STATUS_FORCED);
-	add_bool(object, "meta_failed", flags & PB_STATUS_META_FAILED);
-	add_bool(object, "through_backup", flags & PB_STATUS_THROUGH_BACKUP);
-	add_bool(object, "disk_errors", flags & PB_STATUS_DISK_ERRORS);
-	add_bool(object, "stands", flags & PB_STATUS_STANDS);
+	pb_json_add_bool(object, "crashed", flags & PB_STATUS_CRASHED);
+	pb_json_add_bool(object, "diverged", flags & PB_STATUS_DIVERGED);
+	pb_json_add_bool(object, "disk_failed", flags & PB_STATUS_DISK_FAILED);
+	pb_json_add_bool(object, "forced", flags & PB_STATUS_FORCED);
+	pb_json_add_bool(object, "meta_failed", flags & PB_STATUS_META_FAILED);
+	pb_json_add_bool(object, "through_backup", flags & PB_STATUS_THROUGH_BACKUP);
+	pb_json_add_bool(object, "disk_errors", flags & PB_STATUS_DISK_ERRORS);
+	pb_json_add_bool(object, "stands", flags & PB_STATUS_STANDS);
 	return object;
 }
 
@@ -161,8 +167,8 @@ static void add_dev(struct json_object *object, const struct pb_ioc_dev *dev)
 
 	pb_json_add(object, "dm_name",
 		    known ? pb_json_text(name, sizeof(name)) : NULL);
-	add_u64(object, "major", dev->major);
-	add_u64(object, "minor", dev->minor);
+	pb_json_add_u64(object, "major", dev->major);
+	pb_json_add_u64(object, "minor", dev->minor);
 }
 
 static struct json_object *sync_object(const struct pb_sync_info *sync)
@@ -170,14 +176,14 @@ static struct json_object *sync_object(const struct pb_sync_info *sync)
 	struct json_object *object = new_object();
 
 	add_word(object, "state", pb_sync_name(sync->state));
-	add_bool(object, "paused", sync->paused);
-	add_u64(object, "total_bytes", sync->total);
-	add_u64(object, "left_bytes", sync->left);
-	add_u64(object, "seconds", sync->seconds);
-	add_bool(object, "checksum", sync->checksum);
-	add_u64(object, "max_rate", sync->max_rate);
-	add_u64(object, "min_rate", sync->min_rate);
-	add_u64(object, "unreadable_bytes", sync->unreadable);
+	pb_json_add_bool(object, "paused", sync->paused);
+	pb_json_add_u64(object, "total_bytes", sync->total);
+	pb_json_add_u64(object, "left_bytes", sync->left);
+	pb_json_add_u64(object, "seconds", sync->seconds);
+	pb_json_add_bool(object, "checksum", sync->checksum);
+	pb_json_add_u64(object, "max_rate", sync->max_rate);
+	pb_json_add_u64(object, "min_rate", sync->min_rate);
+	pb_json_add_u64(object, "unreadable_bytes", sync->unreadable);
 	return object;
 }
 
@@ -186,14 +192,14 @@ struct json_object *pb_json_verify(const struct pb_verify_info *verify)
 	struct json_object *object = new_object();
 
 	add_word(object, "state", pb_verify_name(verify->state));
-	add_bool(object, "repair", verify->repair);
-	add_u64(object, "start", verify->start);
-	add_u64(object, "length", verify->length);
-	add_u64(object, "compared_bytes", verify->compared);
-	add_u64(object, "differing_bytes", verify->differs);
-	add_u64(object, "repaired_bytes", verify->repaired);
-	add_u64(object, "unreadable_bytes", verify->unreadable);
-	add_u64(object, "seconds", verify->seconds);
+	pb_json_add_bool(object, "repair", verify->repair);
+	pb_json_add_u64(object, "start", verify->start);
+	pb_json_add_u64(object, "length", verify->length);
+	pb_json_add_u64(object, "compared_bytes", verify->compared);
+	pb_json_add_u64(object, "differing_bytes", verify->differs);
+	pb_json_add_u64(object, "repaired_bytes", verify->repaired);
+	pb_json_add_u64(object, "unreadable_bytes", verify->unreadable);
+	pb_json_add_u64(object, "seconds", verify->seconds);
 	return object;
 }
 
@@ -201,8 +207,8 @@ struct json_object *pb_json_range(const struct pb_range *range)
 {
 	struct json_object *object = new_object();
 
-	add_u64(object, "start", range->start);
-	add_u64(object, "length", range->length);
+	pb_json_add_u64(object, "start", range->start);
+	pb_json_add_u64(object, "length", range->length);
 	return object;
 }
 
@@ -211,9 +217,9 @@ static struct json_object *resize_object(const struct pb_resize_info *resize)
 	struct json_object *object = new_object();
 
 	add_word(object, "state", pb_resize_name(resize->state));
-	add_u64(object, "error", resize->error);
-	add_u64(object, "sectors", resize->sectors);
-	add_u64(object, "zeroed_sectors", resize->zeroed);
+	pb_json_add_u64(object, "error", resize->error);
+	pb_json_add_u64(object, "sectors", resize->sectors);
+	pb_json_add_u64(object, "zeroed_sectors", resize->zeroed);
 	return object;
 }
 
@@ -235,21 +241,21 @@ struct json_object *pb_json_status(const struct pb_ioc_status *status)
 	add_word(object, "policy", pb_policy_name(status->policy));
 	pb_json_add(object, "transfer", sync_object(&status->sync));
 	pb_json_add(object, "verify", pb_json_verify(&status->verify));
-	add_u64(object, "data_sectors", status->data_sectors);
-	add_u64(object, "capacity_sectors", status->capacity_sectors);
+	pb_json_add_u64(object, "data_sectors", status->data_sectors);
+	pb_json_add_u64(object, "capacity_sectors", status->capacity_sectors);
 	pb_json_add(object, "resize", resize_object(&status->resize));
-	add_u64(object, "block_size", status->block_size);
+	pb_json_add_u64(object, "block_size", status->block_size);
 	add_hex(object, "incarnation", status->incarnation, 16);
-	add_u64(object, "in_flight", status->in_flight);
-	add_u64(object, "held", status->held);
-	add_u64(object, "oldest_wait_ms", status->oldest_wait_ms);
-	add_u64(object, "applying", status->applying);
-	add_u64(object, "forced_view", status->forced_view);
+	pb_json_add_u64(object, "in_flight", status->in_flight);
+	pb_json_add_u64(object, "held", status->held);
+	pb_json_add_u64(object, "oldest_wait_ms", status->oldest_wait_ms);
+	pb_json_add_u64(object, "applying", status->applying);
+	pb_json_add_u64(object, "forced_view", status->forced_view);
 	pb_json_add(object, "view", pb_json_view(&status->view));
 	pb_json_add(object, "upstream", json_link(&status->upstream));
 	pb_json_add(object, "downstream", json_link(&status->downstream));
 	for (i = 0; i < PB_CNT_NR; i++)
-		add_u64(counters, pb_counter_name(i), status->counters[i]);
+		pb_json_add_u64(counters, pb_counter_name(i), status->counters[i]);
 	pb_json_add(object, "counters", counters);
 	return object;
 }
@@ -258,16 +264,16 @@ struct json_object *pb_json_event(const struct pb_event *event)
 {
 	struct json_object *object = new_object();
 
-	add_u64(object, "seq", event->seq);
-	add_u64(object, "time_ns", event->time_ns);
+	pb_json_add_u64(object, "seq", event->seq);
+	pb_json_add_u64(object, "time_ns", event->time_ns);
 	add_word(object, "type", pb_event_name(event->type));
-	add_u64(object, "type_number", event->type);
-	add_u64(object, "error", event->error);
+	pb_json_add_u64(object, "type_number", event->type);
+	pb_json_add_u64(object, "error", event->error);
 	add_dev(object, &event->dev);
 	pb_json_add(object, "volume", pb_json_uuid(event->volume));
 	pb_json_add(object, "peer", pb_json_uuid(event->peer));
-	add_u64(object, "view", event->view);
-	add_u64(object, "lost", event->lost);
+	pb_json_add_u64(object, "view", event->view);
+	pb_json_add_u64(object, "lost", event->lost);
 	pb_json_add(object, "text",
 		    pb_json_text(event->text, sizeof(event->text)));
 	return object;
@@ -288,14 +294,14 @@ static struct json_object *json_peers(const struct pb_super *super)
 		if (pb_uuid_zero(super->peers[i].replica))
 			continue;
 		peer = new_object();
-		add_u64(peer, "map", i);
+		pb_json_add_u64(peer, "map", i);
 		pb_json_add(peer, "replica",
 			    pb_json_uuid(super->peers[i].replica));
-		add_u64(peer, "base_view", super->peers[i].base_view);
-		add_u64(peer, "met_view", super->peers[i].met_view);
-		add_u64(peer, "epoch", super->peers[i].epoch);
+		pb_json_add_u64(peer, "base_view", super->peers[i].base_view);
+		pb_json_add_u64(peer, "met_view", super->peers[i].met_view);
+		pb_json_add_u64(peer, "epoch", super->peers[i].epoch);
 		add_hex(peer, "incarnation", super->peers[i].incarnation, 16);
-		add_bool(peer, "started",
+		pb_json_add_bool(peer, "started",
 			 super->peers[i].flags & PB_DISK_PEER_STARTED);
 		array_add(peers, peer);
 	}
@@ -304,18 +310,18 @@ static struct json_object *json_peers(const struct pb_super *super)
 
 static void add_logs(struct json_object *object, const struct pb_super *super)
 {
-	add_u64(object, "log_epoch", super->log_epoch);
-	add_u64(object, "next_epoch", super->next_epoch);
-	add_u64(object, "log_blocks", super->log_blocks);
-	add_u64(object, "log_slots", super->log_slots);
-	add_u64(object, "extent_shift", super->extent_shift);
-	add_u64(object, "region_shift", super->region_shift);
-	add_u64(object, "nr_maps", super->nr_maps);
-	add_u64(object, "data_view", super->data_view);
+	pb_json_add_u64(object, "log_epoch", super->log_epoch);
+	pb_json_add_u64(object, "next_epoch", super->next_epoch);
+	pb_json_add_u64(object, "log_blocks", super->log_blocks);
+	pb_json_add_u64(object, "log_slots", super->log_slots);
+	pb_json_add_u64(object, "extent_shift", super->extent_shift);
+	pb_json_add_u64(object, "region_shift", super->region_shift);
+	pb_json_add_u64(object, "nr_maps", super->nr_maps);
+	pb_json_add_u64(object, "data_view", super->data_view);
 	pb_json_add(object, "sync_source", pb_json_uuid(super->sync_source));
-	add_u64(object, "sync_view", super->sync_view);
-	add_u64(object, "waits_view", super->waits_view);
-	add_u64(object, "met_view", super->met_view);
+	pb_json_add_u64(object, "sync_view", super->sync_view);
+	pb_json_add_u64(object, "waits_view", super->waits_view);
+	pb_json_add_u64(object, "met_view", super->met_view);
 	pb_json_add(object, "met_replica", pb_json_uuid(super->met_replica));
 	add_hex(object, "met_incarnation", super->met_incarnation, 16);
 	pb_json_add(object, "peers", json_peers(super));
@@ -325,23 +331,23 @@ static struct json_object *json_super(const struct pb_super *super)
 {
 	struct json_object *object = new_object();
 
-	add_u64(object, "generation", super->generation);
+	pb_json_add_u64(object, "generation", super->generation);
 	pb_json_add(object, "volume", pb_json_uuid(super->volume));
 	pb_json_add(object, "replica", pb_json_uuid(super->replica));
 	pb_json_add(object, "name",
 		    pb_json_text(super->name, sizeof(super->name)));
-	add_u64(object, "data_sectors", super->data_sectors);
-	add_u64(object, "capacity_sectors", super->capacity_sectors);
-	add_u64(object, "block_size", super->block_size);
-	add_u64(object, "flags", super->flags);
-	add_bool(object, "active", super->flags & PB_DISK_ACTIVE);
+	pb_json_add_u64(object, "data_sectors", super->data_sectors);
+	pb_json_add_u64(object, "capacity_sectors", super->capacity_sectors);
+	pb_json_add_u64(object, "block_size", super->block_size);
+	pb_json_add_u64(object, "flags", super->flags);
+	pb_json_add_bool(object, "active", super->flags & PB_DISK_ACTIVE);
 	add_hex(object, "incarnation", super->incarnation, 16);
 	add_word(object, "replica_state",
 		 pb_state_name(super->replica_state));
 	pb_json_add(object, "view", pb_json_view(&super->view));
-	add_u64(object, "nr_members", super->view.nr_members);
-	add_u64(object, "forced_view", super->forced_view);
-	add_u64(object, "forced_time", super->forced_time);
+	pb_json_add_u64(object, "nr_members", super->view.nr_members);
+	pb_json_add_u64(object, "forced_view", super->forced_view);
+	pb_json_add_u64(object, "forced_time", super->forced_time);
 	add_logs(object, super);
 	return object;
 }
@@ -350,13 +356,13 @@ static struct json_object *json_copy(const struct pb_area_copy *copy)
 {
 	struct json_object *object = new_object();
 
-	add_bool(object, "valid", !copy->ret);
+	pb_json_add_bool(object, "valid", !copy->ret);
 	if (copy->ret)
 		add_word(object, "why", copy->why);
 	else
 		pb_json_add(object, "why", NULL);
 	add_hex(object, "magic", le64toh(copy->disk.magic), 16);
-	add_u64(object, "version", le32toh(copy->disk.version));
+	pb_json_add_u64(object, "version", le32toh(copy->disk.version));
 	add_hex(object, "crc", le32toh(copy->disk.crc), 8);
 	add_hex(object, "crc_computed", copy->crc, 8);
 	pb_json_add(object, "fields", json_super(&copy->super));
@@ -370,10 +376,10 @@ struct json_object *pb_json_area(const struct pb_area *area)
 	int i;
 
 	add_word(object, "place", area->internal ? "internal" : "external");
-	add_u64(object, "start_sector", area->start);
-	add_bool(object, "valid", area->pick >= 0);
+	pb_json_add_u64(object, "start_sector", area->start);
+	pb_json_add_bool(object, "valid", area->pick >= 0);
 	if (area->pick >= 0) {
-		add_u64(object, "current_copy", area->pick);
+		pb_json_add_u64(object, "current_copy", area->pick);
 		pb_json_add(object, "why", NULL);
 	} else {
 		pb_json_add(object, "current_copy", NULL);
@@ -400,11 +406,11 @@ static struct json_object *json_updates(const struct pb_record *record)
 
 	for (i = 0; i < record->nr_updates; i++) {
 		update = new_object();
-		add_u64(update, "slot", record->updates[i].slot);
+		pb_json_add_u64(update, "slot", record->updates[i].slot);
 		if (record->updates[i].extent == PB_RECORD_NO_EXTENT)
 			pb_json_add(update, "extent", NULL);
 		else
-			add_u64(update, "extent", record->updates[i].extent);
+			pb_json_add_u64(update, "extent", record->updates[i].extent);
 		array_add(updates, update);
 	}
 	return updates;
@@ -422,11 +428,11 @@ static struct json_object *json_blocks(const struct pb_log *log)
 		if (from->ret == -ENODATA)
 			continue;
 		block = new_object();
-		add_u64(block, "block", i);
-		add_bool(block, "valid", !from->ret);
+		pb_json_add_u64(block, "block", i);
+		pb_json_add_bool(block, "valid", !from->ret);
 		add_why(block, from->ret ? from->why : NULL);
 		if (!from->ret) {
-			add_u64(block, "seq", from->record.seq);
+			pb_json_add_u64(block, "seq", from->record.seq);
 			pb_json_add(block, "updates",
 				    json_updates(&from->record));
 		}
@@ -441,9 +447,9 @@ struct json_object *pb_json_log(const struct pb_log *log)
 	struct json_object *hot = must(json_object_new_array());
 	u32 i;
 
-	add_bool(object, "valid", !log->ret);
+	pb_json_add_bool(object, "valid", !log->ret);
 	add_why(object, log->ret ? log->why : NULL);
-	add_u64(object, "last_seq", log->ret ? 0 : log->last);
+	pb_json_add_u64(object, "last_seq", log->ret ? 0 : log->last);
 	pb_json_add(object, "records", json_blocks(log));
 	for (i = 0; i < log->nr_hot; i++)
 		array_add(hot, must(json_object_new_int64(log->hot[i])));
@@ -456,15 +462,15 @@ struct json_object *pb_json_map(const struct pb_super *super,
 {
 	struct json_object *object = new_object();
 
-	add_u64(object, "map", info->slot);
+	pb_json_add_u64(object, "map", info->slot);
 	pb_json_add(object, "replica",
 		    pb_json_uuid(super->peers[info->slot].replica));
-	add_bool(object, "valid", !info->nr_damaged);
+	pb_json_add_bool(object, "valid", !info->nr_damaged);
 	add_why(object, info->why);
-	add_u64(object, "blocks", info->nr_blocks);
-	add_u64(object, "void_blocks", info->nr_void);
-	add_u64(object, "damaged_blocks", info->nr_damaged);
-	add_u64(object, "regions", info->nr_regions);
-	add_u64(object, "dirty_regions", info->nr_dirty);
+	pb_json_add_u64(object, "blocks", info->nr_blocks);
+	pb_json_add_u64(object, "void_blocks", info->nr_void);
+	pb_json_add_u64(object, "damaged_blocks", info->nr_damaged);
+	pb_json_add_u64(object, "regions", info->nr_regions);
+	pb_json_add_u64(object, "dirty_regions", info->nr_dirty);
 	return object;
 }

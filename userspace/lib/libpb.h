@@ -641,4 +641,10 @@ struct json_object *pb_json_map(const struct pb_super *super,
 void pb_json_add(struct json_object *object, const char *key,
 		 struct json_object *value);
 
+/* The same for numbers, flags and text (see pb_json_text(), up to a NUL). */
+void pb_json_add_u64(struct json_object *object, const char *key, u64 value);
+void pb_json_add_bool(struct json_object *object, const char *key, bool value);
+void pb_json_add_text(struct json_object *object, const char *key,
+		      const char *text);
+
 #endif /* LIBPB_H */

@@ -394,10 +394,8 @@ static void look(struct pv_local *local)
 		return;
 	}
 	publish(local, &status);
-	if (obey_all(local, &status) &&
-	    !ask_kernel(local, &status, &err)) {
+	if (obey_all(local, &status) && !ask_kernel(local, &status, &err))
 		publish(local, &status);
-	}
 	note_role(local, &status);
 	pv_link_keep(local, &status);
 }

@@ -12,22 +12,6 @@
 
 #include "server.h"
 
-static void add_text(struct json_object *object, const char *key,
-		     const char *text)
-{
-	pb_json_add(object, key, pb_json_text(text, PB_REASON_LEN));
-}
-
-static void add_u64(struct json_object *object, const char *key, u64 value)
-{
-	pb_json_add(object, key, json_object_new_uint64(value));
-}
-
-static void add_bool(struct json_object *object, const char *key, bool value)
-{
-	pb_json_add(object, key, json_object_new_boolean(value));
-}
-
 /* RFC 3339, UTC, ms; empty if it never was. */
 static const char *time_text(u64 time_ns, char *text, size_t room)
 {
@@ -46,21 +30,14 @@ static const char *time_text(u64 time_ns, char *text, size_t room)
 
 static struct json_object *view_json(const struct pv_stored_view *view)
 {
-	struct pv_order order = { .number = view->number, .why = view->why,
-				  .nr = view->nr };
 	struct json_object *object;
+	struct pv_order order;
 	char text[40];
-	u32 i;
 
-	for (i = 0; i < view->nr; i++) {
-		memcpy(order.nodes[i], view->members[i].node, PB_NAME_LEN);
-		memcpy(order.replicas[i], view->members[i].replica,
-		       PB_UUID_LEN);
-		order.synced[i] = view->members[i].synced;
-	}
+	pv_order_of(view, &order);
 	object = pv_order_json(&order);
-	add_text(object, "time", time_text(view->time_ns, text, sizeof(text)));
-	add_text(object, "by", view->by);
+	pb_json_add_text(object, "time", time_text(view->time_ns, text, sizeof(text)));
+	pb_json_add_text(object, "by", view->by);
 	return object;
 }
 
@@ -106,26 +83,26 @@ static struct json_object *node_json(const struct pv_served *volume, u32 index)
 	struct json_object *object = json_object_new_object();
 	char text[40];
 
-	add_text(object, "node", volume->config->replicas[index].node);
-	add_text(object, "role", place(volume, index));
-	add_text(object, "condition", condition(volume, index));
-	add_bool(object, "evicted", node->evicted);
-	add_bool(object, "heard", node->heard);
+	pb_json_add_text(object, "node", volume->config->replicas[index].node);
+	pb_json_add_text(object, "role", place(volume, index));
+	pb_json_add_text(object, "condition", condition(volume, index));
+	pb_json_add_bool(object, "evicted", node->evicted);
+	pb_json_add_bool(object, "heard", node->heard);
 	if (!node->heard)
 		return object;
-	add_u64(object, "silent_ms", pb_boot_ms() - node->when);
-	add_text(object, "heard_at", time_text(heard->time_ns, text,
+	pb_json_add_u64(object, "silent_ms", pb_boot_ms() - node->when);
+	pb_json_add_text(object, "heard_at", time_text(heard->time_ns, text,
 					       sizeof(text)));
 	pb_json_add(object, "replica", pb_json_uuid(node->ping.replica));
 	snprintf(text, sizeof(text), "%016llx",
 		 (unsigned long long)node->ping.incarnation);
-	add_text(object, "incarnation", text);
-	add_text(object, "state", pb_state_name(node->ping.state));
-	add_u64(object, "view", node->ping.view);
-	add_u64(object, "disk_view", node->ping.disk_view);
-	add_u64(object, "sync_total", heard->sync_total);
-	add_u64(object, "sync_left", heard->sync_left);
-	add_text(object, "reason", heard->reason);
+	pb_json_add_text(object, "incarnation", text);
+	pb_json_add_text(object, "state", pb_state_name(node->ping.state));
+	pb_json_add_u64(object, "view", node->ping.view);
+	pb_json_add_u64(object, "disk_view", node->ping.disk_view);
+	pb_json_add_u64(object, "sync_total", heard->sync_total);
+	pb_json_add_u64(object, "sync_left", heard->sync_left);
+	pb_json_add_text(object, "reason", heard->reason);
 	return object;
 }
 
@@ -180,15 +157,15 @@ struct json_object *pv_volume_json(const struct pv_served *volume)
 	struct json_object *nodes = json_object_new_array();
 	u32 i;
 
-	add_text(object, "name", volume->config->name);
+	pb_json_add_text(object, "name", volume->config->name);
 	pb_json_add(object, "uuid", pb_json_uuid(volume->config->uuid));
-	add_text(object, "health", health(volume));
+	pb_json_add_text(object, "health", health(volume));
 	pb_json_add(object, "view", volume->state.view.number ?
 		    view_json(&volume->stored.view) : NULL);
-	add_bool(object, "acked", volume->state.acked);
-	add_bool(object, "switching", volume->state.handover);
-	add_bool(object, "behind", volume->state.behind);
-	add_bool(object, "store_failed", volume->in_doubt);
+	pb_json_add_bool(object, "acked", volume->state.acked);
+	pb_json_add_bool(object, "switching", volume->state.handover);
+	pb_json_add_bool(object, "behind", volume->state.behind);
+	pb_json_add_bool(object, "store_failed", volume->in_doubt);
 	for (i = 0; i < volume->state.nr_nodes; i++)
 		json_object_array_add(nodes, node_json(volume, i));
 	pb_json_add(object, "nodes", nodes);

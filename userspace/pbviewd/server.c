@@ -190,6 +190,22 @@ static int settle(struct pv_server *server, struct pv_served *volume,
 	return ret;
 }
 
+void pv_order_of(const struct pv_stored_view *view, struct pv_order *order)
+{
+	u32 i;
+
+	memset(order, 0, sizeof(*order));
+	order->number = view->number;
+	order->why = view->why;
+	order->nr = view->nr;
+	for (i = 0; i < view->nr; i++) {
+		memcpy(order->nodes[i], view->members[i].node, PB_NAME_LEN);
+		memcpy(order->replicas[i], view->members[i].replica,
+		       PB_UUID_LEN);
+		order->synced[i] = view->members[i].synced;
+	}
+}
+
 /* Pings */
 
 static void tell(struct pv_server *server, const struct pv_served *volume,
@@ -201,7 +217,6 @@ static void tell(struct pv_server *server, const struct pv_served *volume,
 	struct pv_view last;
 	u64 from = 1;
 	int i, nr;
-	u32 k;
 
 	pv_answer(&volume->state, node, &last);
 	if (!last.number)
@@ -232,16 +247,7 @@ static void tell(struct pv_server *server, const struct pv_served *volume,
 			    PB_UUID_LEN))
 			continue;
 		told->nr++;
-		order->number = views[i].number;
-		order->why = views[i].why;
-		order->nr = views[i].nr;
-		for (k = 0; k < order->nr; k++) {
-			memcpy(order->nodes[k], views[i].members[k].node,
-			       PB_NAME_LEN);
-			memcpy(order->replicas[k], views[i].members[k].replica,
-			       PB_UUID_LEN);
-			order->synced[k] = views[i].members[k].synced;
-		}
+		pv_order_of(&views[i], order);
 		/* What an operator asked for, once: not for who comes back to it. */
 		order->force = order->number == volume->state.view.number &&
 			       order->why == PV_WHY_FORCED &&

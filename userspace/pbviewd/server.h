@@ -139,6 +139,13 @@ int pv_server_command(struct pv_server *server, struct pv_served *volume,
 /* A volume by its name or UUID, or NULL. */
 struct pv_served *pv_server_volume(struct pv_server *server, const char *spec);
 
+/**
+ * pv_order_of() - a stored view as it is told and shown
+ * @view: stored
+ * @order: filled; nobody is to force it
+ */
+void pv_order_of(const struct pv_stored_view *view, struct pv_order *order);
+
 /*
  * What can be read (page.c).  Each returns a new object or text.
  */

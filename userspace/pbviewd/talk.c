@@ -11,13 +11,6 @@
 
 #include "talk.h"
 
-static const char * const state_words[] = {
-	[PB_REPLICA_BLANK]	= "blank",
-	[PB_REPLICA_STALE]	= "stale",
-	[PB_REPLICA_SYNCING]	= "syncing",
-	[PB_REPLICA_SYNCED]	= "synced",
-};
-
 static const struct {
 	const char	*word;
 	u32		flag;
@@ -42,17 +35,6 @@ const char *pv_verdict_text(u32 code)
 	return code < PV_VERDICT_NR ? verdict_words[code] : "unknown";
 }
 
-static void add_text(struct json_object *object, const char *key,
-		     const char *text)
-{
-	pb_json_add(object, key, pb_json_text(text, PB_REASON_LEN));
-}
-
-static void add_u64(struct json_object *object, const char *key, u64 value)
-{
-	pb_json_add(object, key, json_object_new_uint64(value));
-}
-
 static struct json_object *say_json(const struct pv_say *say)
 {
 	const struct pv_ping *ping = &say->ping;
@@ -64,10 +46,10 @@ static struct json_object *say_json(const struct pv_say *say)
 	snprintf(hex, sizeof(hex), "%016" PRIx64, (uint64_t)ping->incarnation);
 	pb_json_add(object, "volume", pb_json_uuid(say->volume));
 	pb_json_add(object, "replica", pb_json_uuid(ping->replica));
-	add_text(object, "incarnation", hex);
-	add_u64(object, "view", ping->view);
-	add_u64(object, "disk_view", ping->disk_view);
-	add_text(object, "state", state_words[ping->state]);
+	pb_json_add_text(object, "incarnation", hex);
+	pb_json_add_u64(object, "view", ping->view);
+	pb_json_add_u64(object, "disk_view", ping->disk_view);
+	pb_json_add_text(object, "state", pb_state_name(ping->state));
 	for (i = 0; i < ARRAY_SIZE(flag_words); i++)
 		pb_json_add(object, flag_words[i].word,
 			    json_object_new_boolean(ping->flags &
@@ -76,9 +58,9 @@ static struct json_object *say_json(const struct pv_say *say)
 		json_object_array_add(reaches, pb_json_text(say->reaches[i],
 							    PB_NAME_LEN));
 	pb_json_add(object, "reaches", reaches);
-	add_u64(object, "sync_total", say->sync_total);
-	add_u64(object, "sync_left", say->sync_left);
-	add_text(object, "reason", say->reason);
+	pb_json_add_u64(object, "sync_total", say->sync_total);
+	pb_json_add_u64(object, "sync_left", say->sync_left);
+	pb_json_add_text(object, "reason", say->reason);
 	return object;
 }
 
@@ -88,8 +70,8 @@ struct json_object *pv_report_json(const struct pv_report *report)
 	struct json_object *says = json_object_new_array();
 	u32 i;
 
-	add_text(object, "node", report->node);
-	add_u64(object, "seq", report->seq);
+	pb_json_add_text(object, "node", report->node);
+	pb_json_add_u64(object, "seq", report->seq);
 	for (i = 0; i < report->nr; i++)
 		json_object_array_add(says, say_json(&report->says[i]));
 	pb_json_add(object, "volumes", says);
@@ -102,14 +84,14 @@ struct json_object *pv_order_json(const struct pv_order *order)
 	struct json_object *members = json_object_new_array();
 	u32 i;
 
-	add_u64(object, "number", order->number);
-	add_u64(object, "why", order->why);
-	add_text(object, "because", pv_why_text(order->why));
+	pb_json_add_u64(object, "number", order->number);
+	pb_json_add_u64(object, "why", order->why);
+	pb_json_add_text(object, "because", pv_why_text(order->why));
 	pb_json_add(object, "force", json_object_new_boolean(order->force));
 	for (i = 0; i < order->nr; i++) {
 		struct json_object *member = json_object_new_object();
 
-		add_text(member, "node", order->nodes[i]);
+		pb_json_add_text(member, "node", order->nodes[i]);
 		pb_json_add(member, "replica",
 			    pb_json_uuid(order->replicas[i]));
 		pb_json_add(member, "synced",
@@ -131,8 +113,8 @@ struct json_object *pv_told_json(const struct pv_told *tolds, u32 nr)
 		struct json_object *views = json_object_new_array();
 
 		pb_json_add(told, "volume", pb_json_uuid(tolds[i].volume));
-		add_text(told, "verdict", pv_verdict_text(tolds[i].code));
-		add_u64(told, "seq", tolds[i].seq);
+		pb_json_add_text(told, "verdict", pv_verdict_text(tolds[i].code));
+		pb_json_add_u64(told, "seq", tolds[i].seq);
 		for (k = 0; k < tolds[i].nr; k++)
 			json_object_array_add(views,
 					      pv_order_json(&tolds[i].orders[k]));
@@ -265,7 +247,7 @@ static int get_hex(struct json_object *object, const char *key, u64 *number,
 }
 
 static int get_word(struct json_object *object, const char *key,
-		    const char * const *words, u32 nr, u32 *index,
+		    const char *(*word)(u32 value), u32 nr, u32 *value,
 		    struct pb_error *err)
 {
 	char text[32];
@@ -275,8 +257,8 @@ static int get_word(struct json_object *object, const char *key,
 	if (ret)
 		return ret;
 	for (i = 0; i < nr; i++) {
-		if (!strcmp(text, words[i])) {
-			*index = i;
+		if (!strcmp(text, word(i))) {
+			*value = i;
 			return 0;
 		}
 	}
@@ -321,7 +303,7 @@ static int parse_say(struct json_object *object, struct pv_say *say,
 	      get_hex(object, "incarnation", &ping->incarnation, err) ?:
 	      get_u64(object, "view", &ping->view, err) ?:
 	      get_u64(object, "disk_view", &ping->disk_view, err) ?:
-	      get_word(object, "state", state_words, ARRAY_SIZE(state_words),
+	      get_word(object, "state", pb_state_name, PB_REPLICA_SYNCED + 1,
 		       &ping->state, err) ?:
 	      get_u64(object, "sync_total", &say->sync_total, err) ?:
 	      get_u64(object, "sync_left", &say->sync_left, err) ?:
@@ -419,7 +401,7 @@ static int parse_told(struct json_object *object, struct pv_told *told,
 	int ret;
 
 	ret = get_uuid(object, "volume", told->volume, err) ?:
-	      get_word(object, "verdict", verdict_words, PV_VERDICT_NR,
+	      get_word(object, "verdict", pv_verdict_text, PV_VERDICT_NR,
 		       &told->code, err) ?:
 	      get_u64(object, "seq", &told->seq, err) ?:
 	      get(object, "views", json_type_array, &views, err);
