@@ -7,8 +7,8 @@
 # make test-long       the long campaigns
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
-# make demo            two machines, a database, a crash, and nothing lost
-# make bench           metadata writes per write, beside DRBD; BENCH=regions
+# make demo            machines, a database, a crash, and nothing lost
+# make bench           metadata writes beside DRBD, fail-over time; BENCH=volumes, regions
 # make dkms-test       add, build, install and remove with DKMS
 # make dist            a tarball
 #
@@ -42,11 +42,12 @@ all: module userspace
 
 module: $(MOD)/dm-pb.ko
 
+# What has changed is as new as its copy: it may have changed while objects were made.
 $(MOD)/dm-pb.ko: $(SOURCES)
 	@test -d "$(KDIR)" || \
 		{ echo "no kernel headers in $(KDIR): install them, or set KVER"; exit 1; }
 	@mkdir -p $(MOD)
-	rsync -a --delete --exclude='*.o' --exclude='.*.cmd' --exclude='*.ko' \
+	rsync -rlpc --delete --exclude='*.o' --exclude='.*.cmd' --exclude='*.ko' \
 		--exclude='*.mod*' --exclude='modules.order' --exclude='Module.symvers' \
 		$(TOP)Kbuild $(TOP)kmod $(MOD)/
 	$(KBUILD) modules

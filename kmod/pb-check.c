@@ -24,7 +24,7 @@ static void end(struct pb_device *pb)
 	       info.state == PB_VERIFY_DONE ? "done" : "stopped",
 	       info.compared, info.length, info.differs, info.repaired,
 	       info.unreadable);
-	pb_event_emit(&pb->source, PB_EVENT_VERIFY, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_VERIFY, pb->super.view.number,
 		      NULL, 0, "verification %s: %llu bytes differ, %llu repaired",
 		      info.state == PB_VERIFY_DONE ? "done" : "stopped",
 		      info.differs, info.repaired);
@@ -50,12 +50,12 @@ static void on_change(struct pb_verify *verify, u32 event)
 
 	switch (event) {
 	case PB_EVENT_DIFFERS:
-		pb_event_emit(&pb->source, event, view, pb->down.member.replica,
+		pb_event_emit(&pb->ioc_dev, event, view, pb->down.member.replica,
 			      0, "the backup's data differ");
 		break;
 	case PB_EVENT_DISK_ERROR:
 		pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
-		pb_event_emit(&pb->source, event, view, NULL, EIO,
+		pb_event_emit(&pb->ioc_dev, event, view, NULL, EIO,
 			      "the data device failed a read of the verification");
 		break;
 	default:
@@ -123,7 +123,7 @@ int pb_check_verify(struct pb_device *pb, const struct pb_ioc_verify *arg,
 		return pb_refuse(reason, ret, ret == -EBUSY ?
 				 "a verification goes on, or is being ended" :
 				 "out of memory");
-	pb_event_emit(&pb->source, PB_EVENT_VERIFY, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_VERIFY, pb->super.view.number,
 		      pb->down.member.replica, 0, "verification begins");
 	return 0;
 }

@@ -64,6 +64,7 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 	},
 	[PB_WIRE_KEEPALIVE] = {
 		.name = "keepalive",
+		.flags = PB_WIRE_ASK,
 		.way = PB_GO_DOWN | PB_GO_UP,
 		.tells = true,
 	},
@@ -449,7 +450,8 @@ int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,
 		*why = "not from the neighbour";
 		return -EPERM;
 	}
-	if (!(rule->way & (expect->upstream ? PB_GO_DOWN : PB_GO_UP))) {
+	if (!(rule->way & (expect->upstream ? PB_GO_DOWN : PB_GO_UP)) ||
+	    (!expect->upstream && (msg->flags & PB_WIRE_ASK))) {
 		*why = "a message that does not travel this way";
 		return -EPERM;
 	}
@@ -488,7 +490,7 @@ void pb_hello_pack(const struct pb_hello *hello, struct pb_wire_hello *wire)
 	wire->sync_view = cpu_to_le64(hello->data.sync_view);
 	memcpy(wire->sync_source, hello->data.sync_source, PB_UUID_LEN);
 	wire->marks = cpu_to_le32(hello->data.marks);
-	wire->reserved0 = 0;
+	wire->lease_ms = cpu_to_le32(hello->lease_ms);
 	wire->capacity_sectors = cpu_to_le64(hello->capacity_sectors);
 	memset(wire->reserved, 0, sizeof(wire->reserved));
 	wire->crc = cpu_to_le32(pb_wire_hello_crc(wire));
@@ -522,6 +524,7 @@ static void pb_hello_from_wire(const struct pb_wire_hello *wire,
 	hello->data.sync_view = le64_to_cpu(wire->sync_view);
 	memcpy(hello->data.sync_source, wire->sync_source, PB_UUID_LEN);
 	hello->data.marks = le32_to_cpu(wire->marks);
+	hello->lease_ms = le32_to_cpu(wire->lease_ms);
 	hello->capacity_sectors = le64_to_cpu(wire->capacity_sectors);
 }
 
@@ -577,8 +580,7 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
 		*why = "damaged hello";
 		return -EBADMSG;
 	}
-	if (wire->reserved0 ||
-	    !pb_all_zero(wire->reserved, sizeof(wire->reserved))) {
+	if (!pb_all_zero(wire->reserved, sizeof(wire->reserved))) {
 		*why = "hello: reserved field not zero";
 		return -EPROTO;
 	}

@@ -79,6 +79,7 @@ struct pb_hello {
 	u32	min_block_size;
 	struct pb_limits limits;
 	struct pb_data_id data;
+	u32	lease_ms;
 	u64	capacity_sectors;
 };
 
@@ -172,10 +173,11 @@ u32 pb_check_pieces(u32 count, u32 piece);
  * A hello and a bye are admitted whatever their view (a hello carries its own
  * and is judged by pb_hello_check()), a bye also before any hello.  For
  * everything else the view must be equal and the sender the neighbour of that
- * view.  An ack may name what was acked before: the caller ignores that part.
+ * view.  Only the predecessor may ask for an answer.  An ack may name what was
+ * acked before: the caller ignores that part.
  *
  * Return: 0, -ESTALE (another view), -EPERM (not the neighbour, or not the
- * direction that this type travels), -EALREADY (a sequence number again),
+ * direction that this type or its flag travels), -EALREADY (a sequence number again),
  * -EPROTO (a gap in the sequence, an ack or answer for what was never sent, anything
  * but a hello first, a second hello).
  */

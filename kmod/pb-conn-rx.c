@@ -81,6 +81,24 @@ static int take_bye(struct pb_conn *conn, const struct pb_msg *msg)
 	return -ECONNABORTED;
 }
 
+/* That it is answered says who our successor is; the hello's is for the owner. */
+static void take_echo(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	if (!conn->cfg.upstream && conn->expect.hello_done && msg->echo &&
+	    msg->type != PB_WIRE_BYE)
+		conn->cfg.ops->answered(conn, msg->echo);
+}
+
+static void take_keepalive(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	conn->cfg.ops->told(conn, msg->sector);
+	expect_header(conn);
+	if (!(msg->flags & PB_WIRE_ASK))
+		return;
+	pb_conn_want(conn, PB_TX_WANT_KEEPALIVE);
+	pb_conn_kick(conn);
+}
+
 /* A header is complete. */
 static int take_header(struct pb_conn *conn)
 {
@@ -100,7 +118,11 @@ static int take_header(struct pb_conn *conn)
 	if (ret)
 		return refuse(conn, PB_BYE_PROTOCOL, why);
 	pb_stat_inc(conn->cfg.stats, PB_CNT_RX_MESSAGES);
-	WRITE_ONCE(conn->peer_stamp, msg->stamp);
+	atomic64_set(&conn->peer_stamp, msg->stamp);
+	if (!conn->cfg.upstream && msg->echo > atomic64_read(&conn->tx_stamp))
+		return refuse(conn, PB_BYE_PROTOCOL,
+			      "an echo of what was never sent");
+	take_echo(conn, msg);
 	switch (msg->type) {
 	case PB_WIRE_HELLO:
 		expect_bytes(conn, &conn->rx_hello, sizeof(conn->rx_hello),
@@ -109,8 +131,7 @@ static int take_header(struct pb_conn *conn)
 	case PB_WIRE_BYE:
 		return take_bye(conn, msg);
 	case PB_WIRE_KEEPALIVE:
-		conn->cfg.ops->told(conn, msg->sector);
-		expect_header(conn);
+		take_keepalive(conn, msg);
 		return 0;
 	default:
 		conn->rx_phase = RX_OFFER;
@@ -131,6 +152,8 @@ static int take_hello(struct pb_conn *conn)
 		return refuse(conn, bye, pb_bye_text(bye));
 	conn->expect.hello_done = true;
 	expect_header(conn);
+	/* As often as the two have agreed on, from now on. */
+	mod_delayed_work(conn->cfg.wq, &conn->watch_work, 1);
 	return 0;
 }
 

@@ -30,6 +30,21 @@ static bool has_tx(struct pb_conn *conn)
 	return READ_ONCE(conn->tx_want) || conn->cfg.ops->has_next(conn);
 }
 
+static bool next_keepalive(struct pb_conn *conn, struct pb_tx_item *item)
+{
+	bool asks = test_and_clear_bit(PB_TX_WANT_ASK, &conn->tx_want);
+
+	if (!test_and_clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want) && !asks)
+		return false;
+	item->msg.type = PB_WIRE_KEEPALIVE;
+	item->msg.flags = asks ? PB_WIRE_ASK : 0;
+	item->msg.sector = conn->cfg.ops->tell(conn);
+	pb_stat_inc(conn->cfg.stats, PB_CNT_KEEPALIVES_TX);
+	if (asks)
+		pb_stat_inc(conn->cfg.stats, PB_CNT_ASKED);
+	return true;
+}
+
 static bool next_item(struct pb_conn *conn, struct pb_tx_item *item)
 {
 	memset(item, 0, sizeof(*item));
@@ -40,22 +55,41 @@ static bool next_item(struct pb_conn *conn, struct pb_tx_item *item)
 	}
 	if (!pb_conn_up(conn))
 		return false;
-	if (test_and_clear_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want)) {
-		item->msg.type = PB_WIRE_KEEPALIVE;
-		item->msg.sector = conn->cfg.ops->tell(conn);
-		pb_stat_inc(conn->cfg.stats, PB_CNT_KEEPALIVES_TX);
+	if (READ_ONCE(conn->tx_want) && next_keepalive(conn, item))
 		return true;
-	}
 	return conn->cfg.ops->next(conn, item);
 }
 
+/*
+ * Whoever brings a stamp of its predecessor back promises not to serve for a
+ * while.  That counts from the first time: what is said again to one that has
+ * fallen silent is worth nothing more to it, and would only delay its successor.
+ */
+static void note_grant(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	lockdep_assert_held(&conn->tx_mutex);
+	if (!conn->cfg.upstream || !msg->echo || msg->echo == conn->granted_for)
+		return;
+	conn->granted_for = msg->echo;
+	/*
+	 * The promise is dated after that stamp was taken out: it must not have
+	 * been sent later, however long we are interrupted in between.
+	 */
+	smp_rmb();
+	atomic64_set(&conn->granted, ktime_get_raw_ns());
+}
+
+/* With a bye nobody promises anything: the next view may make it primary. */
 static void pack_header(struct pb_conn *conn, struct pb_msg *msg,
 			struct pb_wire_hdr *hdr)
 {
 	msg->view = conn->cfg.view;
 	msg->from = conn->cfg.self;
+	msg->echo = msg->type == PB_WIRE_BYE ? 0 :
+		    atomic64_read(&conn->peer_stamp);
+	note_grant(conn, msg);
 	msg->stamp = ktime_get_boottime_ns();
-	msg->echo = READ_ONCE(conn->peer_stamp);
+	atomic64_set(&conn->tx_stamp, msg->stamp);
 	pb_codec_pack(msg, hdr);
 }
 
@@ -237,6 +271,7 @@ static void unlock_and_pass_on(struct pb_conn *conn)
 	bool more = unfinished(conn);
 
 	mutex_unlock(&conn->tx_mutex);
+	smp_mb();	/* as in finish_turn() */
 	if (more || has_tx(conn))
 		pb_conn_kick_later(conn);
 }
@@ -259,6 +294,8 @@ static bool finish_turn(struct pb_conn *conn, int ret)
 			     "sending failed: error %d", -ret);
 		return false;
 	}
+	/* Pairs with pb_conn_want(): who finds the mutex taken is seen here. */
+	smp_mb();
 	return has_tx(conn);
 }
 

@@ -8,7 +8,8 @@
  *
  * Time-outs, all in watch_work:
  *   keepalive_ms  after the last byte sent: say something; to a successor also
- *                 while it is sent other things
+ *                 while it is sent other things.  The lease may want it more
+ *                 often
  *   timeout_ms    after the last byte received: the peer is unreachable.  Does
  *                 not run while we ourselves do not read.
  */
@@ -122,7 +123,7 @@ static void watch_work(struct work_struct *work)
 	if (pb_conn_up(conn) &&
 	    (!conn->cfg.upstream ||
 	     silent_for(READ_ONCE(conn->last_tx), keepalive / 2))) {
-		set_bit(PB_TX_WANT_KEEPALIVE, &conn->tx_want);
+		pb_conn_want(conn, PB_TX_WANT_KEEPALIVE);
 		pb_conn_kick(conn);
 	}
 	queue_delayed_work(conn->cfg.wq, &conn->watch_work,
@@ -200,7 +201,7 @@ void pb_conn_start(struct pb_conn *conn)
 	prepare_socket(conn->sock);
 	add_wait_queue(sk_sleep(conn->sock->sk), &conn->wait);
 	if (!conn->cfg.upstream) {
-		set_bit(PB_TX_WANT_HELLO, &conn->tx_want);
+		pb_conn_want(conn, PB_TX_WANT_HELLO);
 		queue_work(conn->cfg.wq, &conn->tx_work);
 	}
 	/* Bytes may have arrived before we began to listen. */
@@ -289,6 +290,16 @@ void pb_conn_close(struct pb_conn *conn)
 void pb_conn_kick_later(struct pb_conn *conn)
 {
 	queue_work(conn->cfg.wq, &conn->tx_work);
+}
+
+void pb_conn_want(struct pb_conn *conn, int what)
+{
+	set_bit(what, &conn->tx_want);
+	/*
+	 * Pairs with finish_turn(): either who has the mutex sees it before it
+	 * goes, or the kick to come gets the mutex.
+	 */
+	smp_mb__after_atomic();
 }
 
 void pb_conn_unpause(struct pb_conn *conn)

@@ -62,6 +62,8 @@ struct pb_tx_item {
  * @tell: what a keepalive tells the peer: before which sequence number all is
  *	done, or 0
  * @told: what one has told
+ * @answered: the successor brings a stamp of ours back, not before its hello is
+ *	accepted
  * @down: the connection has begun to close; queue the teardown, do not sleep
  *
  * All in process context, from this connection's own works, but for @next,
@@ -79,6 +81,7 @@ struct pb_conn_ops {
 	void (*release)(struct pb_conn *conn, void *hold);
 	u64 (*tell)(struct pb_conn *conn);
 	void (*told)(struct pb_conn *conn, u64 before);
+	void (*answered)(struct pb_conn *conn, u64 echo);
 	void (*down)(struct pb_conn *conn);
 };
 
@@ -163,6 +166,11 @@ struct pb_conn_config {
  * @rx_iter: where the next bytes go
  * @expect: what may come; set by the owner on accept
  * @peer_stamp: latest stamp seen from the peer
+ * @tx_stamp: latest stamp of ours that a message has
+ * @granted: raw time when we granted the latest lease, or 0: with the first message
+ *	that brought back
+ * @granted_for: this stamp of the peer; guarded by @tx_mutex
+ * @lease_ms: how long leases are, 0 for none; set by the owner on accept
  * @last_rx: jiffies of the last byte received
  * @last_tx: jiffies of the last byte sent
  */
@@ -202,7 +210,11 @@ struct pb_conn {
 	struct kvec			rx_kvec;
 	struct iov_iter			rx_iter;
 	struct pb_expect		expect;
-	u64				peer_stamp;
+	atomic64_t			peer_stamp;
+	atomic64_t			tx_stamp;
+	atomic64_t			granted;
+	u64				granted_for;
+	u32				lease_ms;
 	unsigned long			last_rx;
 	unsigned long			last_tx;
 };
@@ -279,6 +291,19 @@ void pb_conn_fail(struct pb_conn *conn, enum pb_bye bye, bool ours,
  */
 void pb_conn_kick(struct pb_conn *conn);
 
+#define PB_TX_WANT_HELLO	0
+#define PB_TX_WANT_KEEPALIVE	1
+#define PB_TX_WANT_ASK		2	/* a keepalive that wants an answer at once */
+
+/**
+ * pb_conn_want() - what is to be said next
+ * @conn: the caller kicks it
+ * @what: PB_TX_WANT_*
+ *
+ * Context: any.
+ */
+void pb_conn_want(struct pb_conn *conn, int what);
+
 /**
  * pb_conn_kick_later() - there is something to send: let the worker send it
  * @conn: the caller has a reference or holds off pb_conn_close()
@@ -324,8 +349,6 @@ static inline struct pb_conn *pb_conn_get(struct pb_conn *conn)
 void pb_conn_put(struct pb_conn *conn);
 
 /* Between pb-conn.c, pb-conn-tx.c and pb-conn-rx.c. */
-#define PB_TX_WANT_HELLO	0
-#define PB_TX_WANT_KEEPALIVE	1
 
 bool pb_conn_up(struct pb_conn *conn);
 bool pb_conn_set_up(struct pb_conn *conn);

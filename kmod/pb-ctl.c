@@ -65,7 +65,7 @@ static struct pb_device *device_for(const struct pb_ioc_dev *dev, char *reason)
 	struct pb_device *pb = pb_device_get(dev);
 
 	if (PTR_ERR_OR_ZERO(pb) == -ENODEV)
-		pb_refuse(reason, -ENODEV, "no volume is set up on that device");
+		pb_refuse(reason, -ENODEV, "no volume is set up on that device, or another one");
 	else if (IS_ERR(pb))
 		pb_refuse(reason, -EINTR, "interrupted");
 	return pb;
@@ -155,7 +155,7 @@ static int ctl_set_policy(void *buf)
 	pb_path_set_policy(&pb->path, arg->policy);
 	what = arg->policy == PB_POLICY_ERROR ? "fail" : "wait";
 	DMINFO("%s: writes that cannot be sent %s", pb->super.name, what);
-	pb_event_emit(&pb->source, PB_EVENT_POLICY, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_POLICY, pb->super.view.number,
 		      NULL, 0, "writes that cannot be sent %s", what);
 	pb_device_put(pb);
 	return 0;

@@ -103,7 +103,7 @@ void pb_device_fail(struct pb_device *pb, int error, const char *what)
 	pb_device_set_role(pb, PB_ROLE_FAILED);
 	DMERR("%s: cannot write %s (error %d); the replica has stopped",
 	      pb->super.name, what, -error);
-	pb_event_emit(&pb->source, PB_EVENT_META_ERROR, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_META_ERROR, pb->super.view.number,
 		      NULL, -error,
 		      "cannot write %s; the replica has stopped", what);
 }
@@ -254,9 +254,10 @@ static int load(struct pb_device *pb, const struct pb_params *params,
 		return ret;
 	if (params->sectors & ((pb->super.block_size >> SECTOR_SHIFT) - 1))
 		return fail(error, -EINVAL, "the size is not a multiple of block_size");
-	memcpy(pb->source.volume, pb->super.volume, PB_UUID_LEN);
+	memcpy(pb->ioc_dev.volume, pb->super.volume, PB_UUID_LEN);
 	pb_path_set_size(&pb->path, pb->super.data_sectors);
 	pb->crashed = pb->super.flags & PB_DISK_ACTIVE;
+	pb_hold_load(pb);
 	super = pb->super;
 	super.incarnation = pb_incarnation_next(super.incarnation,
 						get_random_u32());
@@ -342,8 +343,8 @@ static struct pb_device *alloc_device(struct gendisk *disk,
 	mutex_init(&pb->ctl_mutex);
 	mutex_init(&pb->ti_mutex);
 	INIT_LIST_HEAD(&pb->node);
-	pb->source.dev.major = major;
-	pb->source.dev.minor = minor;
+	pb->ioc_dev.major = major;
+	pb->ioc_dev.minor = minor;
 	pb->dev = major << 20 | minor;
 	pb->disk = disk;
 	pb->data = params->data;
@@ -358,6 +359,9 @@ static struct pb_device *alloc_device(struct gendisk *disk,
 	pb_resync_init(pb);
 	pb_check_init(pb);
 	pb_resize_init(pb);
+	pb_hold_init(pb);
+	pb->lease_ms = params->has_lease ? params->lease_ms :
+					   PB_LEASE_MS_DEFAULT;
 	return pb;
 }
 
@@ -396,7 +400,7 @@ static int set_up(struct pb_device *pb, const struct pb_params *params,
 
 static bool same_dev(const struct pb_device *pb, u32 major, u32 minor)
 {
-	return pb->source.dev.major == major && pb->source.dev.minor == minor;
+	return pb->ioc_dev.major == major && pb->ioc_dev.minor == minor;
 }
 
 static struct pb_device *find(u32 major, u32 minor)
@@ -434,6 +438,8 @@ static int check_reload(const struct pb_device *pb,
 	    pb->data != params->data || pb->meta_dev != meta ||
 	    pb->super.data_sectors != params->sectors)
 		return fail(error, -EBUSY, "a reload cannot change volume or devices, and has the volume's size");
+	if (params->has_lease && params->lease_ms != pb->lease_ms)
+		return fail(error, -EBUSY, "a reload cannot change lease_ms");
 	return 0;
 }
 
@@ -460,7 +466,7 @@ static struct pb_device *enlist(struct pb_device *new,
 	int ret;
 
 	mutex_lock(&devices_lock);
-	pb = find(new->source.dev.major, new->source.dev.minor);
+	pb = find(new->ioc_dev.major, new->ioc_dev.minor);
 	if (pb) {
 		ret = join(pb, params, error);
 	} else if (disk_in_use(new->data) || disk_in_use(new->meta_dev)) {
@@ -489,10 +495,10 @@ static void set_ready(struct pb_device *pb)
 	pb->ready = true;
 	mutex_unlock(&devices_lock);
 	DMINFO("%s: set up on %u:%u, view %llu%s", pb->super.name,
-	       pb->source.dev.major, pb->source.dev.minor,
+	       pb->ioc_dev.major, pb->ioc_dev.minor,
 	       pb->super.view.number,
 	       pb->crashed ? ", was not removed in order" : "");
-	pb_event_emit(&pb->source, PB_EVENT_CREATED, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_CREATED, pb->super.view.number,
 		      NULL, 0, "set up");
 }
 
@@ -535,6 +541,7 @@ static void mark_clean(struct pb_device *pb)
 	if (blkdev_issue_flush(pb->data))
 		return;
 	super.flags &= ~PB_DISK_ACTIVE;
+	pb_hold_describe(pb, false, &super);
 	pb_device_store(pb, &super);
 }
 
@@ -556,10 +563,11 @@ static void take_down(struct pb_device *pb)
 	cancel_work_sync(&pb->verify_work);
 	cancel_work_sync(&pb->word_work);
 	pb_fault_stop(pb);
+	pb_hold_stop(pb);
 	cancel_work_sync(&pb->resize_work);
 	flush_workqueue(pb->zero_wq);
 	flush_workqueue(pb->io_wq);
-	pb_event_emit(&pb->source, PB_EVENT_REMOVED, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_REMOVED, pb->super.view.number,
 		      NULL, 0, "removed");
 	delist(pb);
 }
@@ -595,7 +603,8 @@ struct pb_device *pb_device_get(const struct pb_ioc_dev *dev)
 		kref_put(&pb->ref, free_device);
 		return ERR_PTR(-EINTR);
 	}
-	if (pb->gone) {
+	if (pb->gone || (!pb_uuid_zero(dev->volume) &&
+			 memcmp(dev->volume, pb->ioc_dev.volume, PB_UUID_LEN))) {
 		pb_device_put(pb);
 		return ERR_PTR(-ENODEV);
 	}
@@ -623,7 +632,7 @@ void pb_device_list(struct pb_ioc_list *list)
 		if (skip)
 			skip--;
 		else if (list->nr < PB_MAX_LIST)
-			list->devs[list->nr++] = pb->source.dev;
+			list->devs[list->nr++] = pb->ioc_dev;
 	}
 	mutex_unlock(&devices_lock);
 }
@@ -671,7 +680,7 @@ void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status)
 	status->replica_state = pb->super.replica_state;
 	status->flags = status_flags(pb);
 	status->policy = READ_ONCE(pb->path.policy);
-	memcpy(status->volume, pb->super.volume, PB_UUID_LEN);
+	status->dev = pb->ioc_dev;
 	memcpy(status->replica, pb->super.replica, PB_UUID_LEN);
 	memcpy(status->name, pb->super.name, PB_NAME_LEN);
 	status->data_sectors = pb->super.data_sectors;
@@ -689,5 +698,6 @@ void pb_device_status(struct pb_device *pb, struct pb_ioc_status *status)
 	pb_verify_status(&pb->verify, &status->verify);
 	status->capacity_sectors = pb->super.capacity_sectors;
 	pb_grow_status(&pb->grow, &status->resize);
+	pb_hold_status(pb, status);
 	pb_stats_sum(pb->stats, status->counters);
 }

@@ -19,6 +19,7 @@
 #include "pb-durable.h"
 #include "pb-event.h"
 #include "pb-grow.h"
+#include "pb-lease.h"
 #include "pb-log.h"
 #include "pb-mend.h"
 #include "pb-meta.h"
@@ -100,7 +101,7 @@ struct pb_faults {
  * @targets: tables that use it; guarded by devices_lock
  * @ready: set up, and not yet being removed; guarded by devices_lock
  * @ref: tables together, and each ioctl for its time
- * @source: identifies it in events
+ * @ioc_dev: names it to user space
  * @dev: major << 20 | minor, for tracepoints
  * @ctl_mutex: one control operation at a time: views, connections, metadata.
  *	Never taken by a work of a connection, so that closing one may wait for
@@ -148,13 +149,18 @@ struct pb_faults {
  * @grow: how the volume grows
  * @resize_work: what of it needs @ctl_mutex
  * @resize_said: an event has told how the latest resize ended
+ * @lease_ms: length of the leases that it gives and wants; fixed for a set-up
+ * @given: leases that it gave; changes under @ctl_mutex, and not while there is a
+ *	connection to a successor
+ * @hold_work: ends the wait for them
  * @up: the predecessor
  * @down: the successor
- * @met_wait: woken when a side has met, and when a connection closes
+ * @met_wait: woken when a side has met, when a connection closes, and when leases
+ *	are over
  * @limits_changed: a neighbour has said what its disk can do
  * @link_work: what connections cannot do in their own works
- * @wq: works of the connections, which never wait for the two below; until its
- *	connection closes one may wait for @link_work, see pb_link_meet()
+ * @wq: works of the connections; until its connection closes one may wait for
+ *	@link_work, see pb_link_meet(), and for @hold_work, see pb_hold_wait()
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
  * @log_wq: writes the log's records
@@ -168,7 +174,7 @@ struct pb_device {
 	unsigned int		targets;
 	bool			ready;
 	struct kref		ref;
-	struct pb_event_source	source;
+	struct pb_ioc_dev	ioc_dev;
 	u32			dev;
 
 	struct mutex		ctl_mutex;
@@ -210,6 +216,9 @@ struct pb_device {
 	struct pb_grow		grow;
 	struct work_struct	resize_work;
 	bool			resize_said;
+	u32			lease_ms;
+	struct pb_given		given;
+	struct delayed_work	hold_work;
 	struct pb_side		up;
 	struct pb_side		down;
 	wait_queue_head_t	met_wait;
@@ -240,6 +249,10 @@ struct pb_device {
  * @region_size: with @format: bytes that a bit of a dirty map stands for
  * @maps: with @format: dirty maps there is room for
  * @name: the volume's name, with @format; may be empty
+ * @has_lease: @lease_ms was said; else it is the default, or as it was
+ * @lease_ms: length of leases, or 0
+ * @has_reads: @reads was said; else it is the default, or as it was
+ * @reads: enum pb_reads
  */
 struct pb_params {
 	u8			volume[PB_UUID_LEN];
@@ -255,6 +268,10 @@ struct pb_params {
 	u32			region_size;
 	u32			maps;
 	char			name[PB_NAME_LEN];
+	bool			has_lease;
+	u32			lease_ms;
+	bool			has_reads;
+	u32			reads;
 };
 
 /**
@@ -657,6 +674,77 @@ int pb_resize_capacity(struct pb_device *pb, u64 sectors);
  * Return: 0 or -EIO.
  */
 int pb_resize_obey(struct pb_device *pb, u64 sectors);
+
+/* pb-hold.c: leases that this replica gave */
+
+/**
+ * pb_hold_init() - nothing to wait for
+ * @pb: the device
+ */
+void pb_hold_init(struct pb_device *pb);
+
+/**
+ * pb_hold_stop() - nothing of this file runs any more
+ * @pb: the device; nobody waits for it
+ */
+void pb_hold_stop(struct pb_device *pb);
+
+/**
+ * pb_hold_load() - it is set up again: what did it give before?
+ * @pb: the device, ctl_mutex held, its superblock loaded
+ */
+void pb_hold_load(struct pb_device *pb);
+
+/**
+ * pb_hold_note() - a connection to the predecessor has closed
+ * @pb: the device, ctl_mutex held
+ * @conn: the connection
+ */
+void pb_hold_note(struct pb_device *pb, struct pb_conn *conn);
+
+/**
+ * pb_hold_describe() - what a superblock is to say, should this set-up crash
+ * @pb: the device, ctl_mutex held, without a connection to a predecessor
+ * @backup: it may give leases from now on
+ * @super: the superblock to come
+ */
+void pb_hold_describe(struct pb_device *pb, bool backup,
+		      struct pb_super *super);
+
+/**
+ * pb_hold_enter() - a view takes effect
+ * @pb: the device, ctl_mutex held, its path frozen
+ * @serving: it is the primary
+ *
+ * Does not wait: bios do.
+ */
+void pb_hold_enter(struct pb_device *pb, bool serving);
+
+/**
+ * pb_hold_wait() - a successor has said hello: may the connection come up?
+ * @side: the successor
+ * @conn: the connection
+ *
+ * If it is the one who may count on leases of this replica, it does not any more.
+ * Anybody else could be brought up to date, and promoted, before they are over.
+ *
+ * Context: a work of the connection; waits until they are over or it closes.
+ * Return: false if it closes.
+ */
+bool pb_hold_wait(struct pb_side *side, struct pb_conn *conn);
+
+/**
+ * pb_hold_left_ms() - how long bios wait for leases to be over
+ * @pb: the device
+ */
+u32 pb_hold_left_ms(struct pb_device *pb);
+
+/**
+ * pb_hold_status() - for PB_IOC_STATUS
+ * @pb: the device, ctl_mutex held
+ * @status: filled
+ */
+void pb_hold_status(struct pb_device *pb, struct pb_ioc_status *status);
 
 /* pb-role.c: views */
 

@@ -128,6 +128,8 @@ struct pb_disk_peer {
  *	acknowledged that needs both
  * @met_incarnation: the neighbour's then
  * @met_replica: who it was
+ * @lease_ms: leases that it gave, and that may not have run out, are at most so
+ *	long; 0 if there are none
  * @reserved: zero
  */
 struct pb_disk_super {
@@ -165,7 +167,8 @@ struct pb_disk_super {
 	__le64			met_view;
 	__le64			met_incarnation;
 	__u8			met_replica[16];
-	__u8			reserved[2872];
+	__le32			lease_ms;
+	__u8			reserved[2868];
 };
 
 #define PB_DISK_RECORD_MAGIC	0x3130474f4c425044ULL	/* "DPBLOG01" */

@@ -131,13 +131,13 @@ __poll_t pb_event_poll(struct pb_event_reader *reader, struct file *file,
 	return has_event(reader) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
-void pb_event_emit(const struct pb_event_source *source, u32 type, u64 view,
+void pb_event_emit(const struct pb_ioc_dev *dev, u32 type, u64 view,
 		   const u8 *peer, int error, const char *fmt, ...)
 {
 	struct pb_event event = {
 		.type = type,
 		.error = error,
-		.dev = source->dev,
+		.dev = *dev,
 		.view = view,
 		.time_ns = ktime_get_real_ns(),
 	};
@@ -145,7 +145,6 @@ void pb_event_emit(const struct pb_event_source *source, u32 type, u64 view,
 	unsigned long flags;
 	va_list args;
 
-	memcpy(event.volume, source->volume, PB_UUID_LEN);
 	if (peer)
 		memcpy(event.peer, peer, PB_UUID_LEN);
 	va_start(args, fmt);

@@ -15,16 +15,6 @@
 struct pb_event_reader;
 
 /**
- * struct pb_event_source - what identifies a volume in its events
- * @dev: its dm device
- * @volume: its UUID
- */
-struct pb_event_source {
-	struct pb_ioc_dev	dev;
-	u8			volume[PB_UUID_LEN];
-};
-
-/**
  * pb_event_open() - begin to collect events
  *
  * Context: process, may sleep.
@@ -63,7 +53,7 @@ __poll_t pb_event_poll(struct pb_event_reader *reader, struct file *file,
 
 /**
  * pb_event_emit() - tell every reader
- * @source: the volume
+ * @dev: the volume
  * @type: enum pb_event_type
  * @view: its view number
  * @peer: the other replica's UUID, or NULL
@@ -73,7 +63,7 @@ __poll_t pb_event_poll(struct pb_event_reader *reader, struct file *file,
  * Context: any; takes a spinlock with interrupts off.
  */
 __printf(6, 7)
-void pb_event_emit(const struct pb_event_source *source, u32 type, u64 view,
+void pb_event_emit(const struct pb_ioc_dev *dev, u32 type, u64 view,
 		   const u8 *peer, int error, const char *fmt, ...);
 
 #endif /* PB_EVENT_H */

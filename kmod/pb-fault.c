@@ -78,7 +78,7 @@ static void tell(struct pb_device *pb, const char *op, u64 sector,
 	char disk[DISK_NAME];
 
 	if (tell_now(pb))
-		pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR,
+		pb_event_emit(&pb->ioc_dev, PB_EVENT_DISK_ERROR,
 			      pb->super.view.number, NULL,
 			      -blk_status_to_errno(status),
 			      "%s failed a %s at sector %llu%s",
@@ -97,7 +97,7 @@ static void tell_work(struct work_struct *work)
 	pb->faults.untold = 0;
 	spin_unlock_irq(&pb->faults.lock);
 	if (untold)
-		pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR,
+		pb_event_emit(&pb->ioc_dev, PB_EVENT_DISK_ERROR,
 			      pb->super.view.number, NULL, EIO,
 			      "%s failed %llu more times",
 			      disk_name(pb, disk), untold);
@@ -170,7 +170,7 @@ void pb_fault_chunk(struct pb_sync *sync, u64 sector, blk_status_t status,
 
 	pb_stat_inc(pb->stats, PB_CNT_LOCAL_ERRORS);
 	if (first)
-		pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR,
+		pb_event_emit(&pb->ioc_dev, PB_EVENT_DISK_ERROR,
 			      pb->super.view.number, NULL,
 			      -blk_status_to_errno(status),
 			      "%s cannot read at sector %llu, so the backup cannot be brought up to date there",
@@ -199,7 +199,7 @@ static void write_off(struct pb_device *pb)
 	pb_verify_stop(&pb->verify);
 	DMERR("%s: %s failed: served through the backup from now on",
 	      pb->super.name, disk_name(pb, disk));
-	pb_event_emit(&pb->source, PB_EVENT_DISK_ERROR, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_DISK_ERROR, pb->super.view.number,
 		      NULL, EIO,
 		      "%s failed; this node serves through the backup from now on",
 		      disk_name(pb, disk));

@@ -26,7 +26,7 @@ static void emit(struct pb_side *side, u32 type, int error, const char *text)
 {
 	struct pb_device *pb = side->pb;
 
-	pb_event_emit(&pb->source, type, side->conn ? side->conn->cfg.view :
+	pb_event_emit(&pb->ioc_dev, type, side->conn ? side->conn->cfg.view :
 		      pb->super.view.number, side->member.replica, error,
 		      "%s", text);
 }
@@ -241,7 +241,7 @@ static enum pb_bye accept_upstream(struct pb_side *side, struct pb_conn *conn,
 	pb_apply_link_up(&pb->apply, conn, peer->incarnation, resume,
 			 peer->first_unacked);
 	conn->expect.next_seq = resume + 1;
-	set_bit(PB_TX_WANT_HELLO, &conn->tx_want);
+	pb_conn_want(conn, PB_TX_WANT_HELLO);
 	if (!pb_conn_set_up(conn))
 		return PB_BYE_DISCONNECT;
 	pb_conn_kick_later(conn);
@@ -286,6 +286,8 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	bye = meet(side, conn, peer->incarnation);
 	if (bye != PB_BYE_NONE)
 		return bye;
+	if (!pb_hold_wait(side, conn))
+		return PB_BYE_DISCONNECT;
 	if (READ_ONCE(pb->path.diverged))
 		return PB_BYE_DIVERGED;
 	if (pb_hello_resume(&side->hello, peer, &resume))
@@ -299,6 +301,8 @@ static enum pb_bye accept_downstream(struct pb_side *side, struct pb_conn *conn,
 	conn->expect.resume_seq = resume;
 	if (!pb_conn_set_up(conn))
 		return PB_BYE_DISCONNECT;
+	/* The hello is an answer too. */
+	pb_path_answered(&pb->path, conn->rx_msg.echo, conn->lease_ms);
 	if (pb_path_link_up(&pb->path, conn, resume))
 		return PB_BYE_RESTARTED;
 	pb_conn_kick(conn);
@@ -324,6 +328,9 @@ static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
 	conn->cfg.keepalive_ms = min(conn->cfg.keepalive_ms,
 				     max(PB_KEEPALIVE_MS_MIN,
 					 peer->timeout_ms / 3));
+	conn->lease_ms = pb_lease_agree(side->hello.lease_ms, peer->lease_ms);
+	conn->cfg.keepalive_ms = pb_lease_keepalive_ms(conn->cfg.keepalive_ms,
+						       conn->lease_ms);
 	if (bye == PB_BYE_NONE)
 		bye = side->upstream ? accept_upstream(side, conn, peer) :
 				       accept_downstream(side, conn, peer);
@@ -422,6 +429,11 @@ static void op_told(struct pb_conn *conn, u64 before)
 	pb_durable_kick(side->pb);
 }
 
+static void op_answered(struct pb_conn *conn, u64 echo)
+{
+	pb_path_answered(&side_of(conn)->pb->path, echo, conn->lease_ms);
+}
+
 static void op_down(struct pb_conn *conn)
 {
 	struct pb_device *pb = side_of(conn)->pb;
@@ -442,6 +454,7 @@ static const struct pb_conn_ops conn_ops = {
 	.release	= op_release,
 	.tell		= op_tell,
 	.told		= op_told,
+	.answered	= op_answered,
 	.down		= op_down,
 };
 
@@ -475,6 +488,7 @@ static void close_side(struct pb_side *side, enum pb_bye bye)
 	pb_conn_close(conn);
 	was_up = conn->expect.hello_done;
 	if (side->upstream) {
+		pb_hold_note(pb, conn);
 		pb_apply_drop_current(&pb->apply);
 		/* Whoever works on it waits for the mutex that we hold. */
 		if (pb->apply.word)
@@ -577,7 +591,11 @@ static void prepare_hello(struct pb_side *side, u32 timeout_ms)
 		.timeout_ms = timeout_ms,
 		.min_block_size = bdev_logical_block_size(pb->data),
 		.first_unacked = 1,
+		.lease_ms = pb->lease_ms,
 	};
+	/* What it has no use for the successor need not wait out. */
+	if (!side->upstream && READ_ONCE(pb->path.confirm))
+		side->hello.lease_ms = 0;
 	own_limits(pb, &side->hello.limits);
 	pb_resync_describe(pb, side->member.replica, &side->hello.data);
 	memcpy(side->hello.volume, pb->super.volume, PB_UUID_LEN);

@@ -138,8 +138,7 @@ void pb_path_disk_undecided(struct pb_path *path)
 	list_for_each_entry_safe(req, next, &path->failed, log.node) {
 		if (req->legs & PB_LEG_NET)
 			continue;
-		path->diverged |= !path->requeue;
-		path->unsettled |= path->requeue;
+		pb_path_not_clean(path, path->requeue);
 		pb_path_drop_local(path, req);
 		if (pb_path_leg_done(path, req, PB_LEG_LOCAL, status))
 			list_add_tail(&req->node, &done);

@@ -90,7 +90,8 @@ void pb_path_add_net_leg(struct pb_path *path, struct pb_req *req)
 struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
 {
 	lockdep_assert_held(&path->lock);
-	if (!path->up || !next_to_send(path))
+	if (!path->up || (!next_to_send(path) &&
+			  !READ_ONCE(path->conn->tx_want)))
 		return NULL;
 	return pb_conn_get(path->conn);
 }

@@ -3,7 +3,8 @@
  * The path: which request may start, what it waits for, when it is done.
  *
  *   arrives --> [ parked ] <--> [ started: legs pending ] --> completed
- *                  held       no view or no connection to the next member
+ *                  held       no view or no connection to the next member; or a
+ *                             lease to wait out; or a read that has no cover
  *                  waiters    overlaps a write under way
  *                  retry      what it waited for is over; the worker starts it
  *
@@ -106,6 +107,18 @@ enum pb_start pb_path_hold(struct pb_path *path, struct pb_req *req,
 	return PB_PARKED;
 }
 
+/* Somebody may still count on a lease that this member gave. */
+static enum pb_start wait_out(struct pb_path *path, struct pb_req *req,
+			      blk_status_t *status)
+{
+	lockdep_assert_held(&path->lock);
+	if (path->policy != PB_POLICY_ERROR)
+		return pb_path_hold(path, req, status);
+	pb_stat_inc(path->stats, PB_CNT_FAILED_BIOS);
+	*status = BLK_STS_TRANSPORT;
+	return PB_REFUSED;
+}
+
 /* May it start under the view that we are in? */
 static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 				blk_status_t *status)
@@ -118,6 +131,8 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 		}
 		if (path->frozen)
 			return pb_path_hold(path, req, status);
+		if (path->hold_until)
+			return wait_out(path, req, status);
 	}
 	/* A table may be longer than the volume of a predecessor of before. */
 	if (req->source->bounded && req->sector + req->count > path->sectors) {
@@ -134,6 +149,10 @@ static enum pb_start admit_view(struct pb_path *path, struct pb_req *req,
 		*status = BLK_STS_TRANSPORT;
 		return PB_REFUSED;
 	}
+	/* Nor what a suspend has just taken back. */
+	if (is_read(req) && req->source->guarded && path->requeue &&
+	    path->taken_back != path->taken_before)
+		return pb_path_hold(path, req, status);
 	if (!path->needs_ack || (is_read(req) && !path->diverged))
 		return PB_STARTED;
 	/* What a failed write left here must not be seen: it may be taken back. */
@@ -168,6 +187,15 @@ static struct pb_req *chunk_before(struct pb_path *path,
 	return NULL;
 }
 
+/* What is under way in its range: the first, or the next one after @after. */
+struct pb_req *pb_path_overlap(struct pb_path *path, const struct pb_req *req,
+			       struct pb_req *after)
+{
+	lockdep_assert_held(&path->lock);
+	return after ? req_tree_iter_next(after, req->sector, req->last) :
+		       req_tree_iter_first(&path->tree, req->sector, req->last);
+}
+
 /* Does it overlap a write under way?  A flush has no range. */
 static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
 {
@@ -177,7 +205,7 @@ static enum pb_start admit_range(struct pb_path *path, struct pb_req *req)
 	if (!req->count)
 		return PB_STARTED;
 	req->last = req->sector + req->count - 1;
-	other = req_tree_iter_first(&path->tree, req->sector, req->last);
+	other = pb_path_overlap(path, req, NULL);
 	if (!other)
 		other = chunk_before(path, req);
 	if (req->copy)
@@ -264,15 +292,38 @@ static void leave_log(struct pb_path *path, struct pb_req *req)
 		pb_log_flushed(path->log, req->stamp);
 }
 
+/* Before its local leg begins, and so before a read can see what it writes. */
+static void count_change(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (!pb_path_is_change(req))
+		return;
+	req->changes = path->changes + 1;
+	WRITE_ONCE(path->changes, req->changes);
+	/* Pairs with the barrier in pb_path_read_done(). */
+	smp_wmb();
+}
+
+static enum pb_start begin_read(struct pb_path *path, struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	/* What is fetched is an answer of its own. */
+	if (path->disk == PB_OWN_DEAD)
+		return PB_FETCH;
+	pb_path_read_begin(path, req);
+	return PB_STARTED;
+}
+
 /* Gives a request its legs and its place in the stream. */
 static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
 	if (is_read(req))
-		return path->disk == PB_OWN_DEAD ? PB_FETCH : PB_STARTED;
+		return begin_read(path, req);
 	req->legs = is_word(req) || path->disk == PB_OWN_DEAD ?
 		    0 : PB_LEG_LOCAL;
 	path->nr_active++;
+	count_change(path, req);
 	if (req->count) {
 		req_tree_insert(req, &path->tree);
 		req->in_tree = true;
@@ -287,8 +338,11 @@ static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 static enum pb_start start(struct pb_path *path, struct pb_req *req,
 			   blk_status_t *status)
 {
-	enum pb_start res = admit_view(path, req, status);
+	enum pb_start res;
 
+	if (req->back)
+		return pb_path_read_judge(path, req, status);
+	res = admit_view(path, req, status);
 	if (res == PB_STARTED)
 		res = admit_range(path, req);
 	if (res == PB_STARTED)
@@ -312,6 +366,8 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	req->born = jiffies;
 	if (req->source->guarded)
 		WRITE_ONCE(path->last_used, req->born);
+	if (is_read(req))
+		pb_path_read_arrives(path, req);
 	spin_lock_irqsave(&path->lock, flags);
 	res = start(path, req, status);
 	if (res == PB_STARTED || res == PB_LOGGING)
@@ -341,10 +397,11 @@ static void retry_work(struct work_struct *work)
 			return;
 		}
 		res = start(path, req, &status);
-		if (res == PB_STARTED || res == PB_LOGGING)
-			conn = pb_path_conn_to_kick(path);
+		conn = pb_path_conn_to_kick(path);
 		spin_unlock_irq(&path->lock);
-		if (res == PB_STARTED)
+		if (res == PB_STARTED && req->back)
+			req->source->complete(req, BLK_STS_OK);
+		else if (res == PB_STARTED)
 			req->source->submit(req);
 		else if (res == PB_REFUSED)
 			req->source->complete(req, status);
@@ -474,10 +531,15 @@ static void not_equal(struct pb_path *path, const struct pb_req *req,
 	/* What is beyond the volume's end is nobody's data. */
 	if (!pb_path_is_change(req) || req->sector >= path->sectors)
 		return;
-	if (status == BLK_STS_DM_REQUEUE)
-		path->unsettled = true;
-	else
-		path->diverged = true;
+	pb_path_not_clean(path, status == BLK_STS_DM_REQUEUE);
+}
+
+void pb_path_not_clean(struct pb_path *path, bool taken_back)
+{
+	lockdep_assert_held(&path->lock);
+	path->diverged |= !taken_back;
+	path->unsettled |= taken_back;
+	path->taken_back += taken_back;
 }
 
 void pb_path_fail_waiting(struct pb_path *path, blk_status_t status)
@@ -559,14 +621,11 @@ static void release_unsendable(struct pb_path *path, struct list_head *done)
 		stop_copying(path, done);
 	if (path->disk == PB_OWN_FAILING)
 		path->on_disk(path);
-	if (path->up || path->frozen)
+	if (path->frozen || (!path->requeue && path->policy != PB_POLICY_ERROR))
 		return;
-	if (path->requeue)
-		pb_path_give_up(path, BLK_STS_DM_REQUEUE, done);
-	else if (path->policy == PB_POLICY_ERROR && path->needs_ack)
-		pb_path_give_up(path, BLK_STS_TRANSPORT, done);
-	else
-		return;
+	if (!path->up)
+		pb_path_give_up(path, path->requeue ? BLK_STS_DM_REQUEUE :
+					BLK_STS_TRANSPORT, done);
 	/* The worker looks at each again, and admit_view() turns it away. */
 	pb_path_retry(path, &path->held);
 }
@@ -592,6 +651,7 @@ void pb_path_link_down(struct pb_path *path)
 	conn = path->conn;
 	path->conn = NULL;
 	path->up = false;
+	WRITE_ONCE(path->asked, 0);
 	list_for_each_entry_safe(req, next, &path->sendq, send)
 		list_del_init(&req->send);
 	pb_path_stop_receiving(path);
@@ -610,6 +670,7 @@ void pb_path_set_requeue(struct pb_path *path, bool requeue)
 {
 	spin_lock_irq(&path->lock);
 	path->requeue = requeue;
+	path->taken_before = path->taken_back;
 	release_unlock(path);
 }
 
@@ -682,8 +743,10 @@ void pb_path_settle(struct pb_path *path, bool serving, bool needs_ack,
 		if (!(req->legs & PB_LEG_NET))
 			pb_path_take_number(path, req);
 	path->serving = serving;
+	path->reign += !serving;
 	path->successor = PB_DISK_MAX_PEERS;
 	path->needs_ack = needs_ack;
+	pb_path_forget_answers(path);
 	path->next_seq = 1;
 	path->resume_seq = 0;
 	path->first_unacked = 0;

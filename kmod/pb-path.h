@@ -94,6 +94,14 @@ struct pb_source {
  * @log: its place in the activity log; once the local leg has begun its node is
  *	free, and links those that have @failed
  * @born: jiffies when it arrived
+ * @arrived: a read: boot time, if this member needs to know
+ * @changes: write, zeroes: its number among those of this path; a read: of the
+ *	last that had begun before it, and
+ * @changes_end: before it had come back from the disk
+ * @reign: a read: of @reign of the path
+ * @taken_back: a read: of @taken_back of the path
+ * @covered: a read: nobody else could have served when it came; see pb-lease.h
+ * @back: a read: the disk is done with it
  *
  * The path's lock guards all that changes after pb_path_start().
  */
@@ -121,6 +129,13 @@ struct pb_req {
 	u64			stamp;
 	struct pb_log_wait	log;
 	unsigned long		born;
+	u64			arrived;
+	unsigned long		changes;
+	unsigned long		changes_end;
+	unsigned int		reign;
+	unsigned int		taken_back;
+	bool			covered;
+	bool			back;
 };
 
 /**
@@ -194,7 +209,20 @@ enum pb_own_disk {
  *	the beginning; PB_DISK_MAX_PEERS if nothing was copied in this view
  * @diverged: failed a write that this disk may hold and the next member lacks
  * @unsettled: gave a write back to dm that this disk may hold
+ * @taken_back: counts such writes, and
+ * @taken_before: those of before the latest noflush suspend
  * @policy: enum pb_policy
+ * @confirm: reads are served by answers alone, whatever lease there is; also read
+ *	without the lock, as the next four are
+ * @lease_until: boot time up to which the next member's latest answer covers reads
+ * @echoed: our stamp that it brought back; 0 if none did in this view.  Both are
+ *	set by the connection's receiver alone, and cleared without a connection
+ * @asked: when the read arrived for which the next member was asked for an answer
+ *	that has not come yet; 0 if it was not asked
+ * @changes: writes and zeroes begun
+ * @reign: counts the views in which this member was not the primary
+ * @hold_until: raw time up to which guarded requests are held, since a lease that
+ *	this member gave is not over; 0 for not
  * @conn: the downstream connection while @up; holds a reference
  * @next_seq: the next sequence number to give out
  * @resume_seq: acks up to here may be for requests that are gone
@@ -243,7 +271,16 @@ struct pb_path {
 	u32			successor;
 	bool			diverged;
 	bool			unsettled;
+	unsigned int		taken_back;
+	unsigned int		taken_before;
 	u32			policy;
+	bool			confirm;
+	atomic64_t		lease_until;
+	atomic64_t		echoed;
+	u64			asked;
+	unsigned long		changes;
+	unsigned int		reign;
+	u64			hold_until;
 	struct pb_conn		*conn;
 	u64			next_seq;
 	u64			resume_seq;
@@ -614,6 +651,65 @@ void pb_path_disk_undecided(struct pb_path *path);
  */
 void pb_path_no_copy(struct pb_path *path);
 
+/**
+ * pb_path_read_done() - the disk has served a read
+ * @path: the path
+ * @req: a read that was started
+ *
+ * Context: any.
+ * Return: true if the caller may show it.  False: the path will call the source's
+ * complete().
+ */
+bool pb_path_read_done(struct pb_path *path, struct pb_req *req);
+
+/**
+ * pb_path_answered() - the next member has answered
+ * @path: the path
+ * @echo: the stamp of ours that it brings back; not in the future
+ * @lease_ms: length of its leases, 0 for none
+ *
+ * Context: process; one at a time.
+ */
+void pb_path_answered(struct pb_path *path, u64 echo, u32 lease_ms);
+
+/**
+ * pb_path_set_confirm() - by what reads are served
+ * @path: the path
+ * @confirm: by answers alone
+ */
+void pb_path_set_confirm(struct pb_path *path, bool confirm);
+
+/**
+ * pb_path_set_hold() - in the view to come guarded requests wait for a lease to end
+ * @path: the path, frozen
+ * @until: when that is over, raw time; 0: they need not wait
+ */
+void pb_path_set_hold(struct pb_path *path, u64 until);
+
+/**
+ * pb_path_end_hold() - guarded requests go on, if it is time
+ * @path: the path
+ * @early: it is, whatever the clock says
+ *
+ * Return: true if they have waited until now.
+ */
+bool pb_path_end_hold(struct pb_path *path, bool early);
+
+/**
+ * pb_path_holds() - do guarded requests wait for a lease to end?
+ * @path: the path
+ */
+static inline bool pb_path_holds(const struct pb_path *path)
+{
+	return READ_ONCE(path->hold_until);
+}
+
+/**
+ * pb_path_lease_left_ms() - for status: how long reads are covered from now on
+ * @path: the path
+ */
+u32 pb_path_lease_left_ms(struct pb_path *path);
+
 static inline void pb_path_hop(struct pb_path *path, const struct pb_req *req,
 			       void (*hop)(u32 dev, u8 type, u64 seq,
 					   u64 sector, u32 count, int error))
@@ -622,8 +718,15 @@ static inline void pb_path_hop(struct pb_path *path, const struct pb_req *req,
 	    blk_status_to_errno(req->status));
 }
 
-/* Between the files of the path; all but the last two under the lock. */
+/* Between the files of the path; all but the last three under the lock. */
 bool pb_path_is_change(const struct pb_req *req);
+struct pb_req *pb_path_overlap(struct pb_path *path, const struct pb_req *req,
+			       struct pb_req *after);
+void pb_path_not_clean(struct pb_path *path, bool taken_back);
+void pb_path_read_begin(struct pb_path *path, struct pb_req *req);
+enum pb_start pb_path_read_judge(struct pb_path *path, struct pb_req *req,
+				 blk_status_t *status);
+void pb_path_forget_answers(struct pb_path *path);
 enum pb_start pb_path_hold(struct pb_path *path, struct pb_req *req,
 			   blk_status_t *status);
 enum pb_start pb_path_admit_fetch(struct pb_path *path, struct pb_req *req,
@@ -648,6 +751,7 @@ void pb_path_drop_chunk(struct pb_path *path, struct pb_req *chunk);
 struct pb_conn *pb_path_conn_to_kick(struct pb_path *path);
 void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
 void pb_path_mark_doubtful(struct pb_path *path, unsigned long slots);
+void pb_path_read_arrives(struct pb_path *path, struct pb_req *req);
 void pb_path_kick(struct pb_conn *conn);
 void pb_path_complete(struct pb_path *path, struct list_head *done);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the pure logic stands on.  pb-codec.c, pb-view.c, pb-super.c,
- * pb-layout.c, pb-record.c and pb-map.c decide things and touch no device,
+ * pb-layout.c, pb-lease.c, pb-record.c and pb-map.c decide things and touch no device,
  * clock, lock or allocator; they are built into the module, into libpb and
  * into the unit tests from the same text.  This is the only header of theirs
  * that knows which.

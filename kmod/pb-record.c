@@ -266,19 +266,19 @@ static int pb_record_read(const struct pb_super *super, const void *ring,
 }
 
 /*
- * Looks at every block.  Return: 0 with the newest record's seq, and the one
- * damaged block or log_blocks; -EUCLEAN.
+ * Looks at every block.  One without a good half may have been the newest
+ * record, so it spoils them all.  Return: 0 with the newest record's seq;
+ * -EUCLEAN.
  */
 static int pb_record_survey(const struct pb_super *super, const void *ring,
 			    const unsigned long *unreadable,
-			    struct pb_record *record, u64 *last, u32 *damaged,
+			    struct pb_record *record, u64 *last,
 			    const char **why)
 {
 	u32 i;
 	int ret;
 
 	*last = 0;
-	*damaged = super->log_blocks;
 	for (i = 0; i < super->log_blocks; i++) {
 		if (test_bit(i, unreadable)) {
 			*why = "activity log: a block cannot be read";
@@ -287,16 +287,8 @@ static int pb_record_survey(const struct pb_super *super, const void *ring,
 		ret = pb_record_read(super, ring, i, record, why);
 		if (ret == -ENODATA)
 			continue;
-		if (ret == -EINVAL)
+		if (ret)
 			return -EUCLEAN;
-		if (ret && *damaged < super->log_blocks) {
-			*why = "activity log: several blocks are damaged";
-			return -EUCLEAN;
-		}
-		if (ret) {
-			*damaged = i;
-			continue;
-		}
 		if (pb_record_block(record->seq, super->log_blocks) != i) {
 			*why = "activity log: a record is not in its place";
 			return -EUCLEAN;
@@ -349,17 +341,10 @@ int pb_record_recover(const struct pb_super *super, const void *ring,
 		      const unsigned long *unreadable, u32 *map,
 		      struct pb_record *record, u64 *last, const char **why)
 {
-	u32 damaged;
 	int ret;
 
-	ret = pb_record_survey(super, ring, unreadable, record, last, &damaged,
-			       why);
+	ret = pb_record_survey(super, ring, unreadable, record, last, why);
 	if (ret)
 		return ret;
-	if (damaged < super->log_blocks &&
-	    damaged != pb_record_block(*last + 1, super->log_blocks)) {
-		*why = "activity log: a block is damaged";
-		return -EUCLEAN;
-	}
 	return pb_record_replay(super, ring, *last, map, record, why);
 }

@@ -10,8 +10,7 @@
  * that the last pb_record_window() records tell the content of all.
  *
  * A record is on the disk twice, in both halves of its block: a byte that flips
- * leaves one half, so a block with neither is a write that was cut off, and
- * that one nobody relied on.
+ * leaves one half, and so does a write that was cut off.
  */
 #ifndef PB_RECORD_H
 #define PB_RECORD_H
@@ -128,10 +127,9 @@ int pb_record_unpack(const void *block, const u8 *replica, u64 epoch,
  * @why: set to a constant line on failure
  *
  * The newest record is the one with the highest seq.  It and the others of its
- * window must be there, each in its place.  One block may be damaged: that of
- * the record after the newest, which was then never acknowledged.  Any other
- * may have been the newest one, and so may one that cannot be read: a disk
- * gives up both halves together.
+ * window must be there, each in its place.  A block with no good half, or one
+ * that cannot be read, may have been a newer one that was relied on: a write
+ * that is cut off leaves a half, unless the disk wrote its sectors in no order.
  *
  * Return: 0, -EUCLEAN (damaged: every extent may be hot).
  */

@@ -253,7 +253,7 @@ static int store_size(struct pb_device *pb, u64 sectors)
 	pb_crash_point(PB_CRASH_GROW_STORED);
 	pb_path_set_size(&pb->path, sectors);
 	DMINFO("%s: the volume has %llu sectors", super.name, sectors);
-	pb_event_emit(&pb->source, PB_EVENT_RESIZED, super.view.number, NULL, 0,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_RESIZED, super.view.number, NULL, 0,
 		      "the volume has %llu sectors", sectors);
 	pb_device_table_event(pb);
 	return 0;
@@ -298,7 +298,7 @@ static void say_failed(struct pb_device *pb)
 		return;
 	pb->resize_said = true;
 	pb_grow_status(&pb->grow, &info);
-	pb_event_emit(&pb->source, PB_EVENT_RESIZED, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_RESIZED, pb->super.view.number,
 		      NULL, info.error,
 		      "the volume does not grow to %llu sectors: it has %llu",
 		      info.sectors, pb->super.data_sectors);

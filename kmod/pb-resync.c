@@ -32,7 +32,7 @@ static const u8 *successor(struct pb_device *pb)
 
 static void emit(struct pb_device *pb, u32 type, const char *text)
 {
-	pb_event_emit(&pb->source, type, pb->super.view.number, successor(pb),
+	pb_event_emit(&pb->ioc_dev, type, pb->super.view.number, successor(pb),
 		      0, "%s", text);
 	pb_device_table_event(pb);
 }
@@ -243,7 +243,7 @@ static void on_progress(struct pb_sync *sync, u32 percent)
 {
 	struct pb_device *pb = container_of(sync, struct pb_device, sync);
 
-	pb_event_emit(&pb->source, PB_EVENT_SYNC_PROGRESS,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_SYNC_PROGRESS,
 		      READ_ONCE(pb->super.view.number), successor(pb), 0,
 		      "%u %% are copied", percent);
 }
@@ -436,7 +436,7 @@ static int become_synced(struct pb_device *pb)
 	pb->crashed = false;
 	DMINFO("%s: synced in view %llu", pb->super.name,
 	       pb->super.view.number);
-	pb_event_emit(&pb->source, PB_EVENT_SYNC_DONE, pb->super.view.number,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_SYNC_DONE, pb->super.view.number,
 		      pb->up.member.replica, 0, "this replica is synced");
 	pb_device_table_event(pb);
 	return 0;

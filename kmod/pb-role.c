@@ -138,6 +138,7 @@ static void describe_super(struct pb_device *pb, const struct pb_view *view,
 		super->flags &= ~PB_DISK_ACTIVE;
 	else if (verdict->role != PB_ROLE_UNCONFIRMED)
 		super->flags |= PB_DISK_ACTIVE;
+	pb_hold_describe(pb, verdict->role == PB_ROLE_BACKUP, super);
 	if (verdict->state != PB_REPLICA_SYNCING) {
 		memset(super->sync_source, 0, PB_UUID_LEN);
 		super->sync_view = 0;
@@ -181,6 +182,7 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	pb_apply_reset(&pb->apply);
 	pb_device_set_role(pb, verdict->role);
 	pb_link_set_view(pb);
+	pb_hold_enter(pb, serving);
 	pb_path_settle(&pb->path, serving,
 		       serving && (pb_view_needs_ack(view, pb->index) ||
 				   pb->super.waits_view == view->number),
@@ -197,7 +199,7 @@ static void enter(struct pb_device *pb, const struct pb_verdict *verdict)
 	       pb_role_name(verdict->role),
 	       verdict->state == PB_REPLICA_SYNCED ? ", synced" : "",
 	       verdict->forced ? ", FORCED: data may be lost" : "");
-	pb_event_emit(&pb->source, PB_EVENT_VIEW, view->number, NULL, 0,
+	pb_event_emit(&pb->ioc_dev, PB_EVENT_VIEW, view->number, NULL, 0,
 		      "%s", pb_role_name(verdict->role));
 	pb_device_table_event(pb);
 }

@@ -3,6 +3,7 @@
  * The superblock's format: what makes a copy one that may be believed, and
  * which of two copies counts.
  */
+#include "pb-lease.h"
 #include "pb-record.h"
 #include "pb-super.h"
 #include "pb-view.h"
@@ -105,6 +106,7 @@ static void pb_past_to_disk(const struct pb_super *super,
 	disk->met_view = cpu_to_le64(super->met_view);
 	disk->met_incarnation = cpu_to_le64(super->met_incarnation);
 	memcpy(disk->met_replica, super->met_replica, PB_UUID_LEN);
+	disk->lease_ms = cpu_to_le32(super->lease_ms);
 	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
 		const struct pb_super_peer *from = &super->peers[i];
 		struct pb_disk_peer *to = &disk->peers[i];
@@ -130,6 +132,7 @@ static void pb_past_from_disk(const struct pb_disk_super *disk,
 	super->met_view = le64_to_cpu(disk->met_view);
 	super->met_incarnation = le64_to_cpu(disk->met_incarnation);
 	memcpy(super->met_replica, disk->met_replica, PB_UUID_LEN);
+	super->lease_ms = le32_to_cpu(disk->lease_ms);
 	for (i = 0; i < PB_DISK_MAX_PEERS; i++) {
 		const struct pb_disk_peer *from = &disk->peers[i];
 		struct pb_super_peer *to = &super->peers[i];
@@ -309,6 +312,8 @@ static int pb_super_past(const struct pb_super *super, const char **why)
 		bad = "superblock: what is known of the neighbour it met does not fit";
 	else if (!memcmp(super->met_replica, super->replica, PB_UUID_LEN))
 		bad = "superblock: met itself";
+	else if (!pb_lease_ms_ok(super->lease_ms))
+		bad = "superblock: impossible length of a lease";
 	else if (super->sync_view > super->view.number)
 		bad = "superblock: syncing since a view still to come";
 	else if (syncing && pb_uuid_zero(super->sync_source))

@@ -54,6 +54,7 @@ struct pb_super {
 	u64		met_view;
 	u64		met_incarnation;
 	u8		met_replica[PB_UUID_LEN];
+	u32		lease_ms;
 };
 
 /**
@@ -94,7 +95,7 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
  * above the current view; a peer's met_view not above its base_view; met_replica
  * and met_incarnation set with a met_view and only then, and another replica's;
  * sync_source and sync_view set in state syncing and only there, the source
- * another replica.
+ * another replica; lease_ms one that pb_lease_ms_ok() passes.
  *
  * Of the peers: used only below nr_maps, all zero otherwise, none twice, this
  * replica not among them, no unknown flag.

@@ -18,6 +18,9 @@
  *   hot_extents N	with format: extents hot at once
  *   region_size N	with format: bytes that a bit of a dirty map stands for
  *   maps N		with format: dirty maps there is room for
+ *   lease_ms N		length of leases in ms, 0 for none; else 400.  The same as
+ *			long as the replica is set up
+ *   reads lease|confirm	by what reads are served while there is a backup
  *
  * <start> must be 0.  "-" puts the metadata at the end of the data device.
  *
@@ -44,11 +47,18 @@
  * @pb: the replica
  * @data: its data device, as this table opened it
  * @meta: its metadata device, or NULL
+ * @reads: enum pb_reads from its resume on
  */
 struct pb_target {
 	struct pb_device	*pb;
 	struct dm_dev		*data;
 	struct dm_dev		*meta;
+	u32			reads;
+};
+
+static const char * const reads_names[] = {
+	[PB_READS_LEASE]	= "lease",
+	[PB_READS_CONFIRM]	= "confirm",
 };
 
 /**
@@ -173,6 +183,29 @@ static int parse_geometry(struct dm_target *ti, const char *name,
 	return -EINVAL;
 }
 
+static int parse_lease(struct dm_target *ti, const char *arg,
+		       struct pb_params *params)
+{
+	params->has_lease = true;
+	if (!kstrtou32(arg, 10, &params->lease_ms) &&
+	    pb_lease_ms_ok(params->lease_ms))
+		return 0;
+	ti->error = "lease_ms must be 0, or from 40 to 60000";
+	return -EINVAL;
+}
+
+static int parse_reads(struct dm_target *ti, const char *arg,
+		       struct pb_params *params)
+{
+	params->has_reads = true;
+	for (params->reads = 0; params->reads < ARRAY_SIZE(reads_names);
+	     params->reads++)
+		if (!strcmp(arg, reads_names[params->reads]))
+			return 0;
+	ti->error = "reads must be lease or confirm";
+	return -EINVAL;
+}
+
 static int parse_option(struct dm_target *ti, const char *name,
 			const char *value, struct pb_params *params)
 {
@@ -183,6 +216,10 @@ static int parse_option(struct dm_target *ti, const char *name,
 	if (!strcmp(name, "replica"))
 		return parse_uuid(ti, value, params->replica,
 				  "replica must be a UUID");
+	if (!strcmp(name, "lease_ms"))
+		return parse_lease(ti, value, params);
+	if (!strcmp(name, "reads"))
+		return parse_reads(ti, value, params);
 	return parse_geometry(ti, name, value, params);
 }
 
@@ -325,6 +362,8 @@ static int pb_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		target->pb = NULL;
 		goto out_close;
 	}
+	target->reads = params.has_reads ? params.reads :
+			READ_ONCE(target->pb->path.confirm);
 	set_limits(ti, target);
 	return 0;
 
@@ -529,9 +568,10 @@ static int pb_end_io(struct dm_target *ti, struct bio *bio,
 	if (pbio->done)
 		return DM_ENDIO_DONE;
 	if (!pbio->req.type) {
-		if (!*error)
+		if (*error)
+			mend(pbio, *error);
+		else if (pb_path_read_done(&pb->path, &pbio->req))
 			return DM_ENDIO_DONE;
-		mend(pbio, *error);
 		return DM_ENDIO_INCOMPLETE;
 	}
 	if (pbio->req.type == PB_WIRE_ZEROES && pb_zeroes_unsupported(*error)) {
@@ -561,6 +601,7 @@ static void pb_resume(struct dm_target *ti)
 
 	pb_compat_stable_writes_resume(ti);
 	pb_device_set_table(pb, NULL, ti);
+	pb_path_set_confirm(&pb->path, target->reads == PB_READS_CONFIRM);
 	pb_path_set_requeue(&pb->path, false);
 }
 
@@ -613,6 +654,21 @@ static void emit_status(struct pb_device *pb, char *result, unsigned int maxlen)
 	mutex_unlock(&pb->ctl_mutex);
 }
 
+/* What is not the default, so that the table can be loaded again as it is. */
+static unsigned int emit_words(struct pb_target *target, char *result,
+			       unsigned int sz, unsigned int maxlen)
+{
+	bool lease = target->pb->lease_ms != PB_LEASE_MS_DEFAULT;
+	bool reads = target->reads != PB_READS_LEASE;
+
+	DMEMIT(" %u", 2 * (lease + reads));
+	if (lease)
+		DMEMIT(" lease_ms %u", target->pb->lease_ms);
+	if (reads)
+		DMEMIT(" reads %s", reads_names[target->reads]);
+	return sz;
+}
+
 static void pb_status(struct dm_target *ti, status_type_t type,
 		      unsigned int status_flags, char *result,
 		      unsigned int maxlen)
@@ -625,9 +681,10 @@ static void pb_status(struct dm_target *ti, status_type_t type,
 		emit_status(target->pb, result, maxlen);
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("%pUb %s %s 0", target->pb->super.volume,
+		DMEMIT("%pUb %s %s", target->pb->super.volume,
 		       target->data->name,
 		       target->meta ? target->meta->name : "-");
+		sz = emit_words(target, result, sz, maxlen);
 		break;
 	case STATUSTYPE_IMA:
 		*result = '\0';

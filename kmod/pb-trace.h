@@ -50,6 +50,7 @@ PB_HOP(pb_local_done);
 PB_HOP(pb_ack_send);
 PB_HOP(pb_ack_receive);
 PB_HOP(pb_complete);
+PB_HOP(pb_read_wait);
 
 #endif /* PB_TRACE_H */
 

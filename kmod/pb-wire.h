@@ -90,6 +90,7 @@ enum pb_wire_type {
 #define PB_WIRE_FUA		0x01	/* write, zeroes: durable before the ack */
 #define PB_WIRE_NOUNMAP		0x02	/* zeroes: keep the blocks allocated */
 #define PB_WIRE_COPY		0x04	/* write, zeroes: part of a state transfer */
+#define PB_WIRE_ASK		0x08	/* keepalive downstream: answer at once */
 
 /**
  * struct pb_wire_hdr - head of every message
@@ -107,8 +108,9 @@ enum pb_wire_type {
  * @count: write, zeroes, check, mark, differs, read, data: sectors; ack: messages
  *	acked
  * @data_len: bytes that follow this header
- * @stamp: the sender's boot time in ns when it sent this
- * @echo: the latest @stamp the sender has seen from its peer, 0 if none
+ * @stamp: the sender's boot time in ns when it packed this
+ * @echo: the latest @stamp the sender has seen from its peer on this connection, 0
+ *	if none and in a bye; upstream this grants a lease
  * @status: bye: enum pb_bye; check: sectors of a piece, a power of two; data: 0,
  *	or the errno of the disk's failure and then no payload; else zero
  * @crc: crc32c of the 60 bytes before it
@@ -159,7 +161,7 @@ struct pb_wire_hdr {
  * @sync_source: state syncing: from whom
  * @marks: enum pb_marks: what its activity log says of the time before it was
  *	set up
- * @reserved0: zero
+ * @lease_ms: length of the leases that it grants, or wants; 0: none
  * @capacity_sectors: size that the sender has room for
  * @reserved: zero
  * @crc: crc32c of all before it
@@ -189,7 +191,7 @@ struct pb_wire_hello {
 	__le64	sync_view;
 	__u8	sync_source[16];
 	__le32	marks;
-	__le32	reserved0;
+	__le32	lease_ms;
 	__le64	capacity_sectors;
 	__u8	reserved[12];
 	__le32	crc;

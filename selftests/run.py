@@ -37,9 +37,16 @@ EXIT_SKIP = 4
 DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reconnect", "multi/test_crash"]
 
 
+# Of the tests with two machines or more, those that are run on each kernel; the others on the last one
+# alone, if not named or PB_LONG. What differs between kernels the tests in one machine see.
+ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
+# And those for PB_LONG, or by name.
+LONG_MULTI = ["test_many"]
+
+
 # Of the tests with two machines, those that take longer.
-SLOW_MULTI = ["test_kill", "test_points", "test_resize", "test_resize_points",
-              "test_resync", "test_service"]
+SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_points", "test_resize",
+              "test_resize_points", "test_resync", "test_security", "test_service", "test_spare"]
 
 
 class Job:
@@ -185,14 +192,16 @@ def unit_jobs():
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "unit"), "all"], check=True)
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
-                         "test_map", "test_views", "test_link", "test_offer",
-                         "test_config", "test_store", "test_talk", "test_server")]
+                         "test_map", "test_lease", "test_views", "test_link", "test_offer",
+                         "test_config", "test_store", "test_talk", "test_server", "test_http")]
     # States and sequences.
     jobs.append(Job("unit/test_views_search", [os.path.join(HERE, "unit", "build", "test_views_search")]
                     + (["10000000", "3000000"] if LONG else [])))
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
+    jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
+    jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:
         jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=1200))
     jobs.append(Job("rig/test_vdisk", [os.path.join(HERE, "rig", "test_vdisk.py")]))
@@ -225,11 +234,13 @@ def vm_jobs(label, kernel, env):
     return jobs
 
 
-def multi_jobs(label, kernel, env):
+def multi_jobs(label, kernel, env, only=None, every=False):
     """Tests with two machines or more, and the rig's own."""
     jobs = []
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
+        if (only and name not in only) or (every and name in LONG_MULTI):
+            continue
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
                         limit=900 if label == "debug" or name in SLOW_MULTI else 400,
                         env={**env, "KVER": kernel,
@@ -289,9 +300,12 @@ def all_jobs(args):
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
         jobs += vm_jobs(series, kernel, env)
+        last = series == args.kernels.split()[-1]
         # More of the crash points: on one kernel.
-        ci = {"PB_CI": "1"} if args.ci and series == args.kernels.split()[-1] else {}
-        jobs += multi_jobs(series, kernel, {**env, **ci})
+        ci = {"PB_CI": "1"} if args.ci and last else {}
+        jobs += multi_jobs(series, kernel, {**env, **ci},
+                           None if last or LONG or args.patterns else ANY_KERNEL_MULTI,
+                           every=not LONG and not args.patterns)
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))

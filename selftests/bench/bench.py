@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measures what dm-pb costs, in two virtual machines: counts, and ratios within one run.
+"""Measures what dm-pb costs, in virtual machines: counts, ratios within one run, and how long a fail-over takes.
 
-  bench.py [--repeats N] [metadata | regions]
+  bench.py [--repeats N] [metadata | regions | failover | volumes ...]
 
 Results are printed, and left as NAME.rst and NAME.json in --output. The exit status
 is 1 if something went wrong, or what the product counts is not what the disks saw.
@@ -18,12 +18,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[1:1] = [os.path.join(os.path.dirname(HERE), "multi")]
 
 import pbtest  # noqa: E402
+import failover  # noqa: E402
 import metadata  # noqa: E402
 import regions  # noqa: E402
 import report  # noqa: E402
+import volumes  # noqa: E402
 
-BENCHES = {"metadata": metadata, "regions": regions}
-DISKS = [("data", "65G"), ("meta", "64M")]
+BENCHES = {"metadata": metadata, "regions": regions, "failover": failover, "volumes": volumes}
+# What is run if nothing is named.
+USUAL = ["metadata", "failover"]
 BEGIN = time.monotonic()
 
 
@@ -33,12 +36,14 @@ def say(text):
 
 
 def run(name, repeats, output):
-    """One bench on a pair of its own; True if all is as it should be."""
-    with pbtest.Pair(disks=DISKS, linked=False) as pair:
-        kernel = pair.nodes[0].vm.run("uname -r").out.strip()
-        title, text, data, bad = BENCHES[name].run(pair, repeats, say)
-        pair.check_consoles()
-    text = f"Kernel {kernel}, two virtual machines, {repeats} run(s).\n\n{text}"
+    """One bench on machines of its own; True if all is as it should be."""
+    bench = BENCHES[name]
+    repeats = repeats or bench.REPEATS
+    with bench.machines() as machines:
+        kernel = machines.nodes[0].vm.run("uname -r").out.strip()
+        title, text, data, bad = bench.run(machines, repeats, say)
+        machines.check_consoles()
+    text = f"Kernel {kernel}, {len(machines.rig.nodes)} virtual machines, {repeats} run(s).\n\n{text}"
     path = report.save(output, name, title, text, {"kernel": kernel, "repeats": repeats, **data})
     print(text + "\n".join(f"WRONG: {line}" for line in bad))
     print(f"{path}.rst and .json, {time.monotonic() - BEGIN:.0f} s")
@@ -48,12 +53,16 @@ def run(name, repeats, output):
 def main():
     """The exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", choices=BENCHES, default="metadata")
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHES)}; default: {' '.join(USUAL)}")
+    parser.add_argument("--repeats", type=int)
     parser.add_argument("--output", default=os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "bench"))
     args = parser.parse_args()
+    for name in args.names:
+        if name not in BENCHES:
+            parser.error(f"no bench is called {name}")
     try:
-        return 0 if run(args.name, args.repeats, args.output) else 1
+        # All of them, also after one that is not as it should be.
+        return 0 if all([run(name, args.repeats, args.output) for name in args.names or USUAL]) else 1
     except (pbtest.Failure, pbtest.RigError, pbtest.Skip) as error:
         print(f"bench: {type(error).__name__}: {error}", flush=True)
         return 1

@@ -3,12 +3,14 @@
 
 import functools
 
+import pbtest
 import report
 import workloads
 from measures import measure
 from stacks import DmPb, Drbd
 
 TITLE = "Metadata writes per application write"
+REPEATS = 1
 MEASURES = [
     ("Metadata writes per application write, primary / backup", report.per_write("meta_writes")),
     ("Metadata bytes per application write, primary / backup", report.per_write("meta_bytes")),
@@ -52,6 +54,11 @@ def one(pair, stack, works, say):
     finally:
         stack.take_down()
     return found
+
+
+def machines():
+    """What it runs on."""
+    return pbtest.Pair(disks=workloads.DISKS, linked=False)
 
 
 def run(pair, repeats, say):

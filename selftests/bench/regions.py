@@ -4,6 +4,7 @@
 import functools
 import time
 
+import pbtest
 import report
 import workloads
 from measures import measure, settle
@@ -12,6 +13,7 @@ from stacks import DmPb
 from workloads import GIB, Workload
 
 TITLE = "Size of a region of the dirty map"
+REPEATS = 1
 KIB = 1 << 10
 SIZES = [4, 16, 32, 64, 256, 1024]             # KiB
 TIB = 1 << 40
@@ -78,6 +80,11 @@ def one(pair, work, hot, size):
 def fixed(rows):
     """A table of what does not depend on the workload."""
     return report.table("A map of a volume of 1 TiB", ["", *[f"{s} KiB" for s in SIZES]], rows)
+
+
+def machines():
+    """What it runs on."""
+    return pbtest.Pair(disks=workloads.DISKS, linked=False)
 
 
 def run(pair, repeats, say):

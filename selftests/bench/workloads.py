@@ -8,6 +8,8 @@ import dataclasses
 import json
 
 GIB = 1 << 30
+# Of the machines that they run on.
+DISKS = [("data", "65G"), ("meta", "64M")]
 EXTENT = 4 << 20
 # How many writes: at depth 1 each costs a round trip.
 COUNT = {1: 4000, 32: 16000}

@@ -91,6 +91,8 @@ static void check_admitted(const struct pb_msg *msg,
 	if (msg->type == PB_WIRE_HELLO)
 		return;
 	MUST(msg->view == e->view && msg->from == e->from);
+	MUST(msg->type != PB_WIRE_KEEPALIVE || e->upstream ||
+	     !(msg->flags & PB_WIRE_ASK));
 	if (msg->type == PB_WIRE_KEEPALIVE)
 		return;
 	MUST(e->upstream == !goes_up(msg->type));

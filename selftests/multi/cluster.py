@@ -22,7 +22,8 @@ import tempfile
 import uuid
 
 import pbtest
-from pbtest import DEVICE, SLOW, VOLUME, Failure, Node, RigError, VmDied, Writer, check, required, until
+from pbtest import (DEVICE, EBADE_TEXT, SLOW, VOLUME, Failure, Node, RigError, VmDied, Writer, check, required,
+                    until)
 from rig import Rig
 
 NAMES = ["alpha", "beta", "gamma", "delta"]
@@ -140,19 +141,24 @@ class Replica(Node):
 class Cluster:
     """One to four nodes with replicas, and a view server on a machine of its own.
 
-    volume: settings of the volume's file besides the replicas, as text. linked=False: the
-    volume is not set up yet.
+    volume: settings of the volume's file besides the replicas, as text. dead_after: one of them, ms, or None
+    for the product's default. ping: of the nodes, ms; where no fail-over is measured, less often spares machines
+    that are emulated. linked=False: the volume is not set up yet.
     """
 
-    def __init__(self, replicas=2, disks=pbtest.DISKS, volume="", linked=True, ko="PB_KO", **rig):
+    STORE = "/root/views.db"
+
+    def __init__(self, replicas=2, disks=pbtest.DISKS, volume="", dead_after=DEAD_AFTER, ping=100, linked=True,
+                 ko="PB_KO", mem=MEMORY, **rig):
         self.ko, self.pbctl = required(ko), required("PBCTL")
         self.pbviewd = os.path.join(os.path.dirname(self.pbctl), "pbviewd")
         self.volume = str(uuid.uuid4())
         self.settings = volume
+        self.dead_after, self.ping = dead_after, ping
         self._linked = linked
         self.authority = Authority()
         try:
-            self.rig = Rig(nodes=replicas + 1, disks=disks, mem=MEMORY, **rig)
+            self.rig = Rig(nodes=replicas + 1, disks=disks, mem=mem, **rig)
         except BaseException:
             self.authority.close()
             raise
@@ -172,6 +178,7 @@ class Cluster:
             if self._linked:
                 self.bring_up()
         except BaseException:
+            self.print_logs()
             self.close()
             raise
         return self
@@ -199,34 +206,54 @@ class Cluster:
     # Setting up.
 
     def bring_up(self):
-        """The first node has the data, the others are blank; wait until there is a synced backup."""
+        """The first node has the data, the second becomes its synced backup, more are idle and blank."""
         first, *others = self.replicas
         first.up("--declare-synced")
-        for node in others:
+        for node in others[:1]:
             node.up("--blank")
-        if others:
             self.wait_healthy()
+        for node in others[1:]:
+            node.up("--blank")
 
-    def _certificate(self, name, vm):
+    def certificate(self, name, vm):
+        """(certificate, key) of a machine."""
         if name not in self._certificates:
             self._certificates[name] = self.authority.issue(name, [vm.ip])
         return self._certificates[name]
 
     def configure(self, vm, name):
         """Write /etc/dm-pb of a machine."""
-        certificate, key = self._certificate(name, vm)
-        host = [f'node = {{ name = "{name}"; server = "https://{self.server.ip}:7402"; }};']
+        certificate, key = self.certificate(name, vm)
+        host = [f'node = {{ name = "{name}"; server = "https://{self.server.ip}:7402"; ping_ms = {self.ping}; }};']
         if name == SERVER:
-            host = ['server = { store = "/root/views.db"; operators = [ "view" ]; };',
+            host = [f'server = {{ store = "{self.STORE}"; operators = [ "view" ]; }};',
                     f'client = {{ server = "https://{self.server.ip}:7402"; }};']
-        replicas = ",\n".join(f'  {{ node = "{n.name}"; address = "{n.vm.ip}"; data = "/dev/disk-data"; '
-                              f'meta = "/dev/disk-meta"; }}' for n in self.replicas)
-        volume = (f'name = "{VOLUME}"; uuid = "{self.volume}";\nreplicas = (\n{replicas}\n);\n'
-                  f'dead_after_ms = {DEAD_AFTER};\n{self.settings}\n')
         vm.run(f"mkdir -p {CONFIG}/volumes {CONFIG}/hooks.d")
         for path, data in (("pbviewd.conf", "\n".join(host).encode()), ("ca.pem", self.authority.read("ca.pem")),
-                           ("host.pem", certificate), ("host.key", key), (f"volumes/{VOLUME}.conf", volume.encode())):
+                           ("host.pem", certificate), ("host.key", key)):
             vm.push(f"{CONFIG}/{path}", data, 0o600)
+        self.configure_volumes(vm)
+
+    def configure_volumes(self, vm):
+        """Write the volume's file."""
+        vm.push(f"{CONFIG}/volumes/{VOLUME}.conf",
+                self.volume_text(VOLUME, self.volume, "/dev/disk-data", "/dev/disk-meta"))
+
+    def volume_text(self, name, volume, data, meta):
+        """What a volume's file says."""
+        replicas = ",\n".join(f'  {{ node = "{n.name}"; address = "{n.vm.ip}"; data = "{data}"; meta = "{meta}"; }}'
+                              for n in self.replicas)
+        dead_after = f"dead_after_ms = {self.dead_after};\n" if self.dead_after else ""
+        return f'name = "{name}"; uuid = "{volume}";\nreplicas = (\n{replicas}\n);\n{dead_after}{self.settings}\n'
+
+    def set_volume(self, settings):
+        """Other settings of the volume: new daemons on the nodes; what is connected stays."""
+        self.settings = settings
+        for node in self.replicas:
+            self.configure(node.vm, node.name)
+            node.kill_daemon()
+            node.start_daemon()
+            node.daemon.wait_output("volumes")
 
     def guest_pbviewd(self, vm):
         """Where a guest has pbviewd."""
@@ -269,9 +296,13 @@ class Cluster:
         view = self.state()["view"] or {"number": 0, "members": []}
         return (view["number"], [m["node"] for m in view["members"]], [m["synced"] for m in view["members"]])
 
-    def history(self):
-        """All views."""
-        return self.ask(f"/v1/volumes/{VOLUME}/history")["views"]
+    def history(self, since=1):
+        """All views from a number on."""
+        views = []
+        while since:
+            answer = self.ask(f"/v1/volumes/{VOLUME}/history?from={since}")
+            views, since = views + answer["views"], answer["next"]
+        return views
 
     def wait_view(self, what, condition, timeout=30):
         """Wait until the view server's state is so; returns it."""
@@ -279,7 +310,7 @@ class Cluster:
             state = self.state()
             return state if condition(state) else None
         try:
-            return until(what, probe, timeout, 0.05)
+            return until(what, probe, timeout, 0.2)
         except Failure as err:
             raise Failure(f"{err}\n{json.dumps(self.state(), indent=1)}") from None
 
@@ -336,6 +367,25 @@ class Cluster:
         until("nothing in flight", quiet)
         at = self.rig.compare("data", a.vm, b.vm)
         check(at is None, f"the replicas differ at byte {at}")
+
+
+def has_all(writer, node, promised=None):
+    """What was acknowledged is on this node's disk."""
+    check(writer.acked, "nothing was acknowledged")
+    lost = writer.lost(node.vm.disk_path("data"), promised)
+    check(not lost, f"{node.name} lost {len(lost)} of {writer.acks} acknowledged: {lost[:10]}")
+
+
+def serves(node):
+    """It writes and reads."""
+    until(f"{node.name} writes", lambda: node.write_errno() is None)
+    check(node.read_errno() is None, f"{node.name} does not read")
+
+
+def refuses(node):
+    """It does neither."""
+    refused = node.read_errno()
+    check(refused and EBADE_TEXT in refused, f"{node.name} reads: {refused}")
 
 
 def run(tests, **cluster_args):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Show that the tests can fail: build the module with a fault and run the test that must find it.
+"""Show that the tests can fail: build the module, or the programs, with a fault and run the test that must find it.
 
 usage: mutate.py [NUMBER...]      entries of mutations.txt, from 1; default all
 
-Environment: PBCTL, KVER; KDIR (default /lib/modules/KVER/build). The exit status is
-0 if each fault was found. A test is ended at its first failure.
+Environment: PBCTL, KVER; KDIR (default /lib/modules/KVER/build). For a fault in a program
+PB_KO and PB_CRASH_KO name the modules. The exit status is 0 if each fault was found. A test is ended at its first failure.
 """
 
 import os
@@ -27,6 +27,7 @@ KDIR = os.environ.get("KDIR") or f"/lib/modules/{KVER}/build"
 # What a fault makes unused is no error here.
 MAKE = ["make", "-s", "-C", KDIR, "KCFLAGS=-Wno-unused-variable -Wno-unused-function -Wno-empty-body",
         "CONFIG_DEBUG_INFO_BTF_MODULES=", "PB_CRASH_POINTS=y", "modules"]
+MAKE_USER = ["make", "-s", "CFLAGS=-O2 -g -Wno-error"]
 
 
 def entries():
@@ -42,10 +43,12 @@ def entries():
 
 
 def build(top, path, sed):
-    """The module with the fault; an error text instead if it cannot be had."""
+    """The environment that has what was built with the fault; an error text instead if it cannot be had."""
+    module = path.startswith("kmod/")
     shutil.copy(os.path.join(REPO, "Kbuild"), top)
-    shutil.copytree(os.path.join(REPO, "kmod"), os.path.join(top, "kmod"),
-                    ignore=shutil.ignore_patterns("*.o", "*.ko", "*.cmd"))
+    for part in ("kmod",) if module else ("kmod", "userspace"):
+        shutil.copytree(os.path.join(REPO, part), os.path.join(top, part),
+                        ignore=shutil.ignore_patterns("*.o", "*.ko", "*.cmd", "build"))
     source = os.path.join(top, path)
     with open(source, "rb") as f:
         before = f.read()
@@ -53,18 +56,25 @@ def build(top, path, sed):
     with open(source, "rb") as f:
         if f.read() == before:
             return None, "the expression changes nothing"
-    done = subprocess.run(MAKE + [f"M={top}"], capture_output=True, text=True)
+    user = os.path.join(top, "user")
+    command = MAKE + [f"M={top}"] if module else MAKE_USER + ["-C", os.path.join(top, "userspace"), f"O={user}"]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return None, "it does not compile:\n" + done.stderr[-2000:]
-    return os.path.join(top, "dm-pb.ko"), None
+    if not module:
+        return {"PBCTL": os.path.join(user, "pbctl")}, None
+    ko = os.path.join(top, "dm-pb.ko")
+    return {"PB_KO": ko, "PB_CRASH_KO": ko}, None
 
 
-def run_test(test, ko):
+def run_test(test, built, top):
     """The first failure that the test prints, or None if it passes."""
-    # An entry may say which crash points find its fault: test_points.py NAME,NAME:both.
-    test, _, points = test.partition(" ")
-    env = dict(os.environ, PB_KO=ko, PB_CRASH_KO=ko, PB_POINTS=points, KVER=KVER,
-               PB_OUTPUT=os.path.join(os.path.dirname(ko), "out"))
+    # An entry may say which crash points find its fault: test_points.py NAME,NAME:both; or
+    # which functions of another test.
+    test, _, words = test.partition(" ")
+    env = dict(os.environ, KVER=KVER, PB_OUTPUT=os.path.join(top, "out"), **built)
+    if words:
+        env["PB_POINTS" if test == "test_points.py" else "PB_TESTS"] = words
     proc = subprocess.Popen([sys.executable, os.path.join(HERE, test)], env=env, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     found = None
@@ -94,8 +104,8 @@ def main():
         begin = time.monotonic()
         # Not in /tmp: the machines have a tmpfs of their own there.
         with tempfile.TemporaryDirectory(prefix="mutant-", dir=cache_dir()) as top:
-            ko, problem = build(top, path, sed)
-            found = None if problem else run_test(test, ko)
+            built, problem = build(top, path, sed)
+            found = None if problem else run_test(test, built, top)
         missed += not found
         print(f"{'ok' if found else 'not ok'} {number} - {test}: {what}\n"
               f"# {found or problem or 'it passes'} ({time.monotonic() - begin:.0f} s)",

@@ -381,13 +381,16 @@ class Writer:
                     found[thread, slot] = max(seq, found.get((thread, slot), 0))
         return found
 
-    def lost(self, path, promised=None, torn=True):
-        """What a disk image lacks of what was promised (default: all that was acked): a list of texts."""
+    def lost(self, path, promised=None, torn=True, base=0):
+        """What a disk image lacks of what was promised (default: all that was acked): a list of texts.
+
+        base: where in the image the volume begins.
+        """
         bad = []
         promised = self.acked if promised is None else promised
         with open(path, "rb") as f:
             for (thread, slot), seq in sorted(promised.items()):
-                f.seek((thread * self.slots + slot) * self.size)
+                f.seek(base + (thread * self.slots + slot) * self.size)
                 found = check_block(f.read(self.size), thread, slot)
                 if found is None and torn:
                     bad.append(f"thread {thread} slot {slot}: {seq} was acked, the block is torn or foreign")

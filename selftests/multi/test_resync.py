@@ -246,7 +246,8 @@ def test_source(pair):
 
 def test_full_log(pair):
     """the source dies while the target waits for a word from it to clean its log: the target follows the views"""
-    pair.new_volume(link=False, extra=GEOMETRY)
+    # For leases keepalives would come often.
+    pair.new_volume(link=False, extra=(*GEOMETRY, "--lease-ms", "0"))
     a, b = pair.nodes
     pair.set_view(2, a)
     # More extents than the log has slots; nothing but a keepalive tells that they are done, and it comes late.

@@ -8,27 +8,8 @@ In each test a writer runs on the primary. Whoever serves afterwards has all tha
 import sys
 import time
 
-from cluster import DEAD_AFTER, VOLUME, run
-from pbtest import EBADE_TEXT, check, until
-
-
-def has_all(writer, node):
-    """What was acknowledged is on this node's disk."""
-    lost = writer.lost(node.vm.disk_path("data"))
-    check(writer.acked, "nothing was acknowledged")
-    check(not lost, f"{len(lost)} lost of {writer.acks} acknowledged: {lost[:10]}")
-
-
-def serves(node):
-    """It reads and writes."""
-    until(f"{node.name} writes", lambda: node.write_errno() is None)
-    check(node.read_errno() is None, f"{node.name} does not read")
-
-
-def refuses(node):
-    """It does neither."""
-    refused = node.read_errno()
-    check(refused and EBADE_TEXT in refused, f"{node.name} reads: {refused}")
+from cluster import DEAD_AFTER, VOLUME, has_all, refuses, run, serves
+from pbtest import check
 
 
 def test_primary_killed(cluster):
@@ -199,7 +180,27 @@ def test_evict(cluster):
     cluster.wait_healthy()
 
 
+def test_server_far(cluster):
+    """a daemon begins where a connection to the server takes longer than an answer should: it is heard all the same"""
+    b = cluster.nodes[1]
+
+    def silent(least, most):
+        def probe(state):
+            ms = next(n["silent_ms"] for n in state["nodes"] if n["node"] == b.name)
+            return least <= ms <= most
+        return probe
+
+    b.kill_daemon()
+    cluster.wait_view("nothing is heard of it", silent(2500, 1 << 30))
+    # Connecting takes two round trips, and the ping a third.
+    cluster.rig.delay(400, 0, b.vm, cluster.server)
+    b.start_daemon()
+    cluster.wait_view("it is heard", silent(0, 2000))
+    cluster.rig.delay(0)
+    cluster.wait_healthy()
+
+
 if __name__ == "__main__":
     sys.exit(run([test_primary_killed, test_switch, test_switch_refused, test_backup_killed, test_pair_cut,
                   test_primary_cut_from_server, test_primary_isolated, test_server_gone, test_daemons_killed,
-                  test_evict]))
+                  test_evict, test_server_far]))

@@ -162,10 +162,10 @@ class Rig:
                 self.cut(node, other)
 
     def heal(self, a=None, b=None, direction="both"):
-        """Undo cut(), loss() and drop(): of one pair, or without arguments of all."""
+        """Undo cut(), loss(), reorder() and drop(): of one pair, or without arguments of all."""
         pairs = [(s, d) for s in range(self.count) for d in range(self.count) if s != d]
         for s, d in self._links(a, b, direction) if a is not None else pairs:
-            for what in ("cut", "drop", "loss"):
+            for what in ("cut", "drop", "loss", "reorder"):
                 self.switch.command(f"{what} {s} {d} 0")
 
     def delay(self, ms, jitter_ms=0, a=None, b=None, direction="both"):
@@ -186,6 +186,11 @@ class Rig:
         """Lose this share (0.0-1.0) of the frames, at random."""
         for s, d in self._links(a, b, direction):
             self.switch.command(f"loss {s} {d} {int(share * 1e6)}")
+
+    def reorder(self, a, b, share, ms, direction="both"):
+        """Hold this share (0.0-1.0) of the frames back for up to so long; others overtake them."""
+        for s, d in self._links(a, b, direction):
+            self.switch.command(f"reorder {s} {d} {int(share * 1e6)} {int(ms * 1000)}")
 
     def net_stats(self):
         """{(from, to): (frames, bytes, dropped)} by node index, since the start."""

@@ -166,6 +166,22 @@ def test_delay(rig):
     until("the end of the delay", lambda: rtt()[0] < 40)
 
 
+def test_reorder(rig):
+    """frames that are held back are overtaken, none is lost, and heal ends it"""
+    a, b = rig.nodes
+
+    def sequence():
+        out = a.run(f"ping -n -c100 -i0.01 -W2 {b.ip}").out
+        return [int(n) for n in re.findall(r"icmp_seq=(\d+)", out)]
+
+    rig.reorder(a, b, 0.3, 200, "a>b")
+    found = sequence()
+    assert found != sorted(found) and sorted(found) == list(range(1, 101)), found
+    rig.heal(a, b)
+    found = sequence()
+    assert found == list(range(1, 101)), found
+
+
 def test_drop(rig):
     """drop loses as many frames as asked"""
     a, b = rig.nodes
@@ -311,7 +327,7 @@ def test_console(rig):
 
 
 TESTS = [test_boot, test_mounts, test_disks, test_ping, test_status, test_big_output, test_concurrent,
-         test_timeout, test_cut_one_way, test_cut_both, test_delay, test_drop, test_bulk, test_freeze,
+         test_timeout, test_cut_one_way, test_cut_both, test_delay, test_reorder, test_drop, test_bulk, test_freeze,
          test_pause, test_kill_restart, test_compare, test_power_cut, test_tripwire,
          test_panic, test_console]
 

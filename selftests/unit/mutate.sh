@@ -30,6 +30,19 @@ pb-codec.c|s/msg->status >= PB_BYE_NR/msg->status > PB_BYE_NR/|test_codec
 pb-codec.c|s/msg->status ? 0 : msg->count \* 512;/msg->status ? 0 : msg->data_len;/|test_codec
 pb-codec.c|s/if (msg->seq > expect->sent_seq) {/if (0) {/|test_codec
 pb-codec.c|s/(rule->answers ? PB_MAX_ERRNO : 0)/(rule->answers ? 100000 : 0)/|test_codec
+pb-lease.c|s/(lease >> PB_LEASE_MARGIN_SHIFT)/0/|test_lease
+pb-lease.c|s/(lease >> PB_LEASE_MARGIN_SHIFT)/(lease >> 3)/;s/PB_LEASE_MARGIN_NS;/0;/|test_lease
+pb-lease.c|s/return now < until/return now <= until/|test_lease
+pb-lease.c|s/return now < until/return now - now + arrived < until/|test_lease
+pb-lease.c|s/echoed > arrived/echoed >= arrived/|test_lease
+pb-lease.c|s/echoed > arrived/echoed > arrived - arrived/|test_lease
+pb-lease.c|s/if (until > given->until)/if (1)/|test_lease
+pb-lease.c|s/given->until > now \&\& memcmp/given->until > now - now \&\& memcmp/|test_lease
+pb-lease.c|s/return !pb_uuid_zero(replica) \&\&/return/|test_lease
+pb-lease.c|s/return mine < theirs ? mine : theirs;/return mine + theirs - theirs;/|test_lease
+pb-lease.c|s/u32 often = lease_ms \/ 4;/u32 often = lease_ms \/ 2;/|test_lease
+pb-super.c|s/!pb_lease_ms_ok(super->lease_ms)/0/|test_super
+pb-codec.c|s/(!expect->upstream \&\& (msg->flags \& PB_WIRE_ASK))/0/|test_codec
 pb-view.c|s/if (self->through_backup && self->role == PB_ROLE_PRIMARY)/if (0)/|test_view
 pb-view.c|s/if (self->through_backup && self->role == PB_ROLE_PRIMARY)/if (self->role == PB_ROLE_PRIMARY)/|test_view
 pb-codec.c|s/msg->view != expect->view/msg->view < expect->view/|test_codec
@@ -127,11 +140,9 @@ pb-record.c|s/seq\[0\] == seq\[1\] \&\&/0 \&\&/|test_record
 pb-record.c|s/	half\[1\] = half\[0\];/	memset(\&half[1], 0, sizeof(half[1]));/|test_record
 pb-record.c|s/(u64)turn \* pb_record_nr_context(slots)/(u64)turn * 64/|test_record
 pb-record.c|s/if (test_bit(i, unreadable))/if (test_bit(0, unreadable))/|test_record
-pb-record.c|s/if (ret == -EINVAL)/if (0)/|test_record
-pb-record.c|s/if (ret \&\& \*damaged < super->log_blocks)/if (0)/|test_record
+pb-record.c|s/^		if (ret)$/		if (ret == -EINVAL)/|test_record
+pb-record.c|s/^		if (ret)$/		if (ret == -EBADMSG)/|test_record
 pb-record.c|s/if (pb_record_block(record->seq, super->log_blocks) != i)/if (0)/|test_record
-pb-record.c|s/damaged != pb_record_block(\*last + 1, super->log_blocks)/0/|test_record
-pb-record.c|s/damaged != pb_record_block(\*last + 1, super->log_blocks)/1/|test_record
 pb-record.c|s/record->seq != seq/0/|test_record
 pb-record.c|s/last > window ? last - window + 1 : 1/window ? 1 : last/|test_record
 pb-record.c|s/last > window ? last - window + 1 : 1/last > window ? last - window + 2 : 1/|test_record
@@ -143,45 +154,85 @@ views.c|s/if (node->heard \&\& ping->seq <= node->ping.seq)/if (0)/|test_views
 views.c|s/if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)))/if (!pb_incarnation_older(ping->incarnation, known_of(volume, ping)) || 1)/|test_views
 views.c|s/			return view->members\[i\].incarnation;/			return 0;/|test_views
 views.c|s/now - volume->latest > volume->stall_ms/0/|test_views
-views.c|s/if (members\[1\].synced \&\& speaker != members\[0\].node)/if (speaker == PV_MAX_NODES)/|test_views
+views.c|s/unheard |= !node->heard/unheard = node->heard/|test_views
+views.c|s/	if (all_silent(volume, now))/	if (all_silent(volume, now) \&\& 0)/|test_views
+views.c|s/	       volume->began <= volume->nodes\[node\].when;/	       1;/|test_views
 views.c|s/	    !replaced(volume, view->members)) {/	    1) {/|test_views
 views.c|s/return node->heard \&\& node->ping.state == PB_REPLICA_SYNCED;/return node->heard;/|test_views
 views.c|s/failed(node) || node->older_image || node->evicted)/failed(node) || node->evicted)/|test_views
 views.c|s/if (!memcmp(node->ping.replica, primary->replica, PB_UUID_LEN))/if (0)/|test_views
-views.c|s/	    now < node->unreachable_until)/	    0)/|test_views
 views.c|s/	if (primary->node == volume->view.members\[0\].node \&\&/	if (1 \&\&/|test_views
 views.c|s/	return node_of(volume, primary)->ping.reaches >> index \& 1;/	return true;/|test_views
-views.c|s/bool back = here(volume, primary->node, now) \&\& !failed(node) \&\&/bool back = here(volume, primary->node, now) \&\& node \&\&/|test_views
-views.c|s/if (!here(volume, i, now) || node->evicted || failed(node) ||/if (!here(volume, i, now) || failed(node) ||/|test_views
-views.c|s/if (!here(volume, i, now) || node->evicted || failed(node) ||/if (!here(volume, i, now) || node->evicted ||/|test_views
 views.c|s/	if (!here(volume, node, now)) {/	if (!volume->nodes[node].heard \&\& now) {/|test_views
 views.c|s/		    ping->disk_view > PV_MAX_VIEW ||/		    0 ||/;s/	    ping->disk_view > PV_MAX_VIEW ||/	    0 ||/|test_views
 views.c|s/if (volume->nodes\[i\].heard \&\& !volume->nodes\[i\].evicted \&\&/if (volume->nodes[i].heard \&\&/|test_views
 views.c|s/	if (volume->behind || !volume->acked) {/	if (!volume->acked) {/|test_views
-views.c|s/	if (!is_well(volume, \&members\[0\], now) ||/	if (/|test_views
+views.c|s/	    !is_well(volume, \&members\[0\], now) ||//|test_views
+views.c|s/	if (!here(volume, members\[0\].node, now) ||/	if (/|test_views
+views.c|s/	if (next.number > PV_MAX_VIEW) {/	if (0) {/|test_views
 views.c|s/	    !is_well(volume, \&members\[1\], now) ||//|test_views
 views.c|s/now - since > volume->dead_after/now - since >= volume->dead_after/|test_views
-views.c|s/.heard \&\& !pv_dead(volume, node, now);/.heard \&\& now;/|test_views
+views.c|s/return heard(volume, node) \&\& !pv_dead(volume, node, now);/return heard(volume, node) \&\& now;/|test_views
 views.c|s/volume->began;$/0;/|test_views
-views.c|s/if (!back \&\& holds_all(volume, backup) \&\&/if (holds_all(volume, backup) \&\&/|test_views
-views.c|s/if (backup \&\& (backup->synced ||/if (backup \&\& (1 ||/|test_views
-views.c|s/		       says(volume, primary, PV_PING_BACKUP_SYNCED))) {/		       0)) {/|test_views
-views.c|s/if (!node_of(volume, backup)->heard \&\&/if (0 \&\&/|test_views
+views.c|s/if (!heard(volume, backup->node) \&\&/if (0 \&\&/|test_views
 views.c|s/	    volume->nodes\[node\].ping.view != volume->view.number ||//|test_views
-views.c|s/	       says(volume, member, PV_PING_STANDS);/	       0;/|test_views_search
+views.c|s/	       says(volume, member, PV_PING_STANDS);/	       0;/|test_views
 views.c|s/	if (volume->behind)$/	if (0)/|test_views
 views.c|s/	volume->handover = true;/	;/|test_views
 views.c|s/now < volume->handover_ends \&\&/1 \&\&/|test_views
-views.c|s/if (why == PV_WHY_BACKUP_UNREACHABLE)/if (0)/|test_views
 views.c|s/	    failed(node) || node->older_image ||/	    node->older_image ||/|test_views
 views.c|s/if (why != PV_WHY_BACKUP_RESTARTED)/if (1)/|test_views_search
 views.c|s/	keep_member(\&next, \&members\[1\], true);/	add_member(volume, \&next, members[1].node, true);/|test_views
 views.c|s/if (replaced(volume, primary))/if (0)/|test_views
-views.c|s/		    holds_all(volume, primary) \&\& restarted(volume, primary);/		    restarted(volume, primary);/|test_views
 views.c|s/	while (number == volume->view.number \&\&/	if (number == volume->view.number \&\&/|test_views
 views.c|s/if (node->ping.state != PB_REPLICA_BLANK)$/if (node->ping.state <= PB_REPLICA_SYNCED)/|test_views
-views.c|s/		    node->ping.state != PB_REPLICA_SYNCED)/		    0)/|test_views
 views.c|s/	volume->nodes\[node\].evicted = true;/	;/|test_views
+views.c|s/	if (speaker != members\[0\].node)/	if (members[1].synced \&\& speaker == PV_MAX_NODES)/|test_views
+views.c|s/	if (speaker != volume->view.members\[0\].node)/	if (speaker == PV_MAX_NODES)/|test_views
+views.c|s/				return speaker == backup->node ?/				return speaker ?/|test_views
+views.c|s/	return back \&\& speaker == primary->node ? resume/	return back ? resume/|test_views
+views.c|s/	    pv_left_alone(volume, index, now))/	    0)/|test_views
+views.c|s/ || node->left_by != primary->node ||/ ||/|test_views
+views.c|s/	    node->left_life != primary->incarnation || now >= node->left_until)/	    now >= node->left_until)/|test_views
+views.c|s/	while (--times \&\& ms < most)/	while (0 \&\& times \&\& ms < most)/|test_views
+views.c|s/	return ms < most ? ms : most;/	return ms;/|test_views
+views.c|s/	    (node->synced_at \&\& now - node->synced_at >= node->left_ms))/	    0)/|test_views
+views.c|s/	    (node->synced_at \&\& now - node->synced_at >= node->left_ms))/	    node->synced_at)/|test_views
+views.c|s/					(why == PV_WHY_BACKUP_DEAD));/					0);/|test_views
+views.c|s/why != PV_WHY_BACKUP_UNREACHABLE \&\& why != PV_WHY_BACKUP_DEAD/why != PV_WHY_BACKUP_DEAD/|test_views
+views.c|s/	forgive(\&volume->nodes\[node\]);/	;/|test_views
+views.c|s/		forgive(node);$/		(void)forgive;/|test_views
+views.c|s/		       PV_WHY_BACKUP_RETRIED : PV_WHY_BACKUP_ADDED);/		       PV_WHY_BACKUP_ADDED : PV_WHY_BACKUP_ADDED);/|test_views
+views.c|s/		return without_ack(volume, speaker, now);/		return without_ack(volume, PV_NO_NODE, now);/|test_views
+views.c|s/		return without_ack(volume, speaker, now);/		return without_ack(volume, PV_NO_NODE, now);/|test_views_search
+views.c|s/	    !is_waited_for(volume, backup) || !is_in_view(volume, backup))/	    !is_in_view(volume, backup))/|test_views_search
+views.c|s/	    !is_waited_for(volume, backup) || !is_in_view(volume, backup))/	    !is_waited_for(volume, backup))/|test_views_search
+views.c|s/	    !is_waited_for(volume, backup) || !is_in_view(volume, backup))/	    !is_waited_for(volume, backup))/|test_views
+views.c|s/	bool late = is_late(volume, now);/	bool late = 0 \&\& is_late(volume, now);/|test_views_search
+views.c|s/			if (is_in_view(volume, backup))$/			if (1)/|test_views_search
+views.c|s/			if (!is_late(volume, now))$/			if (1)/|test_views_search
+views.c|s/	if (!late \&\& serves(volume, primary, now))/	if (0)/|test_views
+views.c|s/	       is_synced_here(volume, backup);/	       (0 \&\& is_synced_here(volume, backup));/|test_views
+views.c|s/	       is_synced_here(volume, backup);/	       (0 \&\& is_synced_here(volume, backup));/|test_views_search
+views.c|s/	       node->ping.view == volume->view.number \&\&$/	       1 \&\&/|test_views
+views.c|s/	       node->ping.state == PB_REPLICA_SYNCED;$/	       1;/|test_views_search
+views.c|s/	if (backup \&\& is_waited_for(volume, backup)) {/	if (backup) {/|test_views_search
+views.c|s/	return !back \&\& holds_all(volume, backup) \&\&/	return (1 || back) \&\& holds_all(volume, backup) \&\&/|test_views
+views.c|s/	return !back \&\& holds_all(volume, backup) \&\&/	return !back \&\&/|test_views
+views.c|s/	return here(volume, primary->node, now) \&\& !failed(node) \&\&/	return here(volume, primary->node, now) \&\& node \&\&/|test_views
+views.c|s/	       holds_all(volume, primary) \&\& restarted(volume, primary);/	       restarted(volume, primary);/|test_views
+views.c|s/	if (node->evicted || failed(node) ||$/	if (failed(node) ||/|test_views
+views.c|s/	if (node->evicted || failed(node) ||$/	if (node->evicted ||/|test_views
+views.c|s/	    node->ping.state != PB_REPLICA_SYNCED)/	    0)/|test_views
+views.c|s/	if (is_reigning(volume, now) \&\&/	if (0 \&\&/|test_views
+views.c|s/	return volume->view.number \&\& !volume->behind \&\&/	return volume->view.number \&\&/|test_views
+views.c|s/	       serves(volume, primary, now) \&\&$/	       1 \&\&/|test_views
+views.c|s/node->ping.state == PB_REPLICA_SYNCED ||$/0 ||/|test_views
+views.c|s/		    node->ping.disk_view > than->disk_view)/		    0)/|test_views
+health.c|s/		left = pv_left_alone(/		left = 0 * pv_left_alone(/|test_server
+health.c|s/		return !has_relief(volume, now);/		return !has_relief(volume, now) || 1;/|test_server
+health.c|s/	if (node != PV_NO_NODE) {/	if (0) {/|test_server
+health.c|s/	if (volume->in_doubt || !pv_is_stuck(volume))/	if (volume->in_doubt)/|test_server
 pb-map.c|s/le32_to_cpu(disk->crc) != pb_map_crc(disk)/0/|test_map
 pb-map.c|s/if (memcmp(disk->replica, id->replica, PB_UUID_LEN))/if (0)/|test_map
 pb-map.c|s/if (le64_to_cpu(disk->epoch) != id->epoch)/if (0)/|test_map
@@ -238,24 +289,37 @@ store-sqlite.c|s/if (sum != state_sum(volume, stored))/if (sum == 1 \&\& sum != 
 store-sqlite.c|s/if (stored->view.number != last)/if (0)/|test_store
 store-sqlite.c|s/add_number(\&crc, member->incarnation);/;/|test_store
 store-sqlite.c|s/if (from > PV_MAX_VIEW || max <= 0)/if (max <= 0)/|test_store
-store-sqlite.c|s/ret = sdb_finish(s, sdb_use(s, COMMIT, NULL), err);/ret = 0;/|test_store
+store-sqlite.c|s/return sdb_finish(s, sdb_use(s, COMMIT, NULL), err);/return 0;/|test_store
+store-sqlite.c|/^static int put_all/,/^}/s/	if (!ret)$/	if (1)/|test_store
 store-sqlite.c|s/ret = sdb_finish(s, sdb_use(s, DROP_EVICTED, volume), err);/ret = 0;/|test_store
+http.c|s/(changed \&\& pv_server_has_news/(changed \&\& !server->nr \&\& pv_server_has_news/|test_http
+http.c|s/if (now >= request->until ||/if (now >= request->until + 600000 ||/|test_http
+http.c|s/if (!pv_crt_has_name(request->crt, request->node))/if (0)/|test_http
+http.c|s/	while (http->waiting)/	while (0)/|test_http
 talk.c|s/	if (json_object_get_int64(value) < 0)/	if (0)/|test_talk
 talk.c|s/json_tokener_get_parse_end(tokener) != len/0/|test_talk
 talk.c|s/ || strlen(json_object_get_string(value)) != len)/)/|test_talk
 talk.c|s/	if (!json_object_is_type(\*value, type))/	if (0)/|test_talk
 talk.c|s/say->sync_left > say->sync_total/0/|test_talk
-server.c|s/	if (ret \&\& keep(server, volume, "", err))/	if (0)/|test_server
-server.c|s/		volume->in_doubt = true;/		;/|test_server
+server.c|s/	if (ret)$/	if (0)/|test_server
+server.c|/^int pv_server_ping/,/^}/s/	save_all(server);/	;/|test_server
+server.c|/^u32 pv_server_tick/,/^}/s/if (at < next)/if (0)/|test_server
+server.c|s/	saved = nr > 1 \&\& !/	saved = nr > 1 || !/|test_server
+server.c|s/volume->changed = ++server->changes;/++server->changes;/|test_server
+server.c|s/if (is_new || volume->stored.handover != volume->next.handover)/if (is_new)/|test_server
+server.c|s/if (known > server->changes)/if (0)/|test_server
+views.c|s/		     volume->dead_after + 1;/		     volume->dead_after;/|test_views
+views.c|s/if (at > now \&\& at < next)/if (at < next)/|test_views
+server.c|s/	volume->in_doubt = true;/	;/|test_server
 server.c|s/		from = known->ping.disk_view;/		from = volume->stored.view.number;/|test_server
 server.c|s/ \&\& views\[i\].number <= last.number//|test_server
-server.c|s/		if (told->code == PV_TAKEN)/		if (told->code != PV_NO_STORE)/|test_server
-server.c|s/		if (told->code == PV_TAKEN)/		if (told->code < PV_OLDER_IMAGE || told->code == PV_NO_STORE)/|test_server
+server.c|s/		if (!heard\[i\] || told->code != PV_TAKEN)/		if (!heard[i] || told->code == PV_NO_STORE)/|test_server
+server.c|s/		if (heard\[i\]->in_doubt)/		if (0)/|test_server
 server.c|s/		    !memcmp(views\[i\].members\[0\].replica/		    0 \&\& !memcmp(views[i].members[0].replica/|test_server
 server.c|s/			       !volume->state.acked \&\&//|test_server
-server.c|s/		if (volume->round == server->round)/		if (0)/|test_server
-server.c|s/	stored.handover = state->handover;/	stored.handover = false;/|test_server
-server.c|s/	stored.nr_evicted = 0;/	;/|test_server
+server.c|s/	if (volume->round == server->round)/	if (0)/|test_server
+server.c|s/	next->handover = state->handover;/	next->handover = false;/|test_server
+server.c|s/	next->nr_evicted = 0;/	;/|test_server
 tls.c|s/len == strlen(node) \&\& !memcmp(name, node, len)/!strncmp(name, node, strlen(node))/|test_link
 tls.c|s/	if (status) {/	if (0) {/|test_link
 tls.c|s/stream->node ? GNUTLS_KP_TLS_WWW_SERVER/!stream->node ? GNUTLS_KP_TLS_WWW_SERVER/|test_link

@@ -315,6 +315,9 @@ static const struct {
 	{ BYE, STATUS, PB_BYE_NR, -EPROTO, "bye: unknown reason" },
 	{ BYE, STATUS, U32_MAX, -EPROTO, "bye: reason 4294967295" },
 	{ KEEPALIVE, FLAGS, 1, -EPROTO, "keepalive: flag" },
+	{ KEEPALIVE, FLAGS, PB_WIRE_ASK, 0, "keepalive: answer at once" },
+	{ KEEPALIVE, FLAGS, PB_WIRE_ASK << 1, -EPROTO, "keepalive: a flag of none" },
+	{ WRITE, FLAGS, PB_WIRE_ASK, -EPROTO, "write: answer at once" },
 	{ KEEPALIVE, FROM, PB_NO_MEMBER, -EPROTO, "keepalive: no member" },
 	{ KEEPALIVE, VIEW, 0, -EPROTO, "keepalive: view 0" },
 	{ KEEPALIVE, VIEW, U64_MAX, 0, "keepalive: last view" },
@@ -549,7 +552,7 @@ static int second_reading(const struct pb_msg *m)
 		       !m->seq && no_range(m) && !m->data_len &&
 		       m->status >= 1 && m->status <= 19 ? 0 : -EPROTO;
 	case PB_WIRE_KEEPALIVE:
-		return plain && !m->flags && !m->seq && !m->count &&
+		return plain && !(m->flags & 0xf7) && !m->seq && !m->count &&
 		       !m->data_len ? 0 : -EPROTO;
 	case PB_WIRE_WRITE:
 		if (!plain || !m->seq || (m->flags & 0xfa))
@@ -781,6 +784,17 @@ static void test_admit_hello(void)
 	is(admit(msg, down_side), 0, "a bye from anywhere");
 }
 
+static void test_admit_ask(void)
+{
+	struct pb_msg msg = sample(PB_WIRE_KEEPALIVE);
+
+	msg.flags = PB_WIRE_ASK;
+	msg.from = up_side.from;
+	is(admit(msg, up_side), 0, "a predecessor asks for an answer");
+	msg.from = down_side.from;
+	is(admit(msg, down_side), -EPERM, "a successor does not");
+}
+
 static void test_admit(void)
 {
 	u32 type, i;
@@ -843,6 +857,7 @@ static struct pb_hello sample_hello(u8 who)
 		.limits = { 4096, 1 << 20, 1 << 16, 1 << 18 },
 		.data = { .state = PB_REPLICA_STALE, .data_view = 8,
 			  .marks = PB_MARKS_SOME },
+		.lease_ms = 400 + who,
 	};
 
 	memset(hello.volume, 0xaa, PB_UUID_LEN);
@@ -871,6 +886,7 @@ static bool same_hello(const struct pb_hello *a, const struct pb_hello *b)
 	       a->data.data_view == b->data.data_view &&
 	       a->data.sync_view == b->data.sync_view &&
 	       a->data.marks == b->data.marks &&
+	       a->lease_ms == b->lease_ms &&
 	       !memcmp(a->data.sync_source, b->data.sync_source, PB_UUID_LEN);
 }
 
@@ -1265,6 +1281,7 @@ int main(void)
 	test_admit_data();
 	test_admit_hello();
 	test_admit();
+	test_admit_ask();
 	test_hello_wire();
 	test_hello_blocks();
 	test_hello_limits();

@@ -160,8 +160,8 @@ static const struct mistake volume_mistakes[] = {
 	{ "keepalive_ms = 20;\ntimeout_ms = 39;\n", "8: \"timeout_ms\" (39 ms) must be at least twice \"keepalive_ms\" (20 ms)\n" },
 	{ "timeout_ms = 19;\n", "7: \"timeout_ms\" must be from 20 to 600000 ms\n" },
 	{ "timeout_ms = 600001;\n", "7: \"timeout_ms\" must be from 20 to 600000 ms\n" },
-	{ "lease_ms = 49;\n", "7: \"lease_ms\" must be from 50 to 60000 ms\n" },
-	{ "lease_ms = 60001;\n", "7: \"lease_ms\" must be from 50 to 60000 ms\n" },
+	{ "lease_ms = 39;\n", "7: \"lease_ms\" must be from 40 to 60000 ms\n" },
+	{ "lease_ms = 60001;\n", "7: \"lease_ms\" must be from 40 to 60000 ms\n" },
 	{ "reads = \"Lease\";\n", "7: \"reads\" must be \"lease\" or \"confirm\"\n" },
 	{ "reads = 1;\n", "7: \"reads\" must be a string: \"...\"\n" },
 	{ "policy = \"\";\n", "7: \"policy\" must be \"wait\" or \"error\"\n" },
@@ -170,9 +170,9 @@ static const struct mistake volume_mistakes[] = {
 	{ "reed = \"lease\";\n", "7: unknown setting \"reed\"\n" },
 	{ "name = \"db\";\n", "7: duplicate setting name\n" },
 	{ "reads \"lease\";\n", "7: syntax error\n" },
-	{ "/* a\n comment */ lease_ms = 5000000000; // 9999999999\n", "8: 5000000000 is too large\n8: \"lease_ms\" must be from 50 to 60000 ms\n" },
+	{ "/* a\n comment */ lease_ms = 5000000000; // 9999999999\n", "8: 5000000000 is too large\n8: \"lease_ms\" must be from 40 to 60000 ms\n" },
 	{ "reads = \"99999999999\\\"\n\";\nlease_ms = 4294967396; # 9999999999\n", "9: 4294967396 is too large\n7: \"reads\" must be \"lease\" or \"confirm\"\n" },
-	{ "reads = \"x\";\npolicy = \"y\";\nfoo = { bar = 1; };\nlease_ms = 1;\n", "9: unknown setting \"foo\"\n10: \"lease_ms\" must be from 50 to 60000 ms\n7: \"reads\" must be \"lease\" or \"confirm\"\n8: \"policy\" must be \"wait\" or \"error\"\n" },
+	{ "reads = \"x\";\npolicy = \"y\";\nfoo = { bar = 1; };\nlease_ms = 1;\n", "9: unknown setting \"foo\"\n10: \"lease_ms\" must be from 40 to 60000 ms\n7: \"reads\" must be \"lease\" or \"confirm\"\n8: \"policy\" must be \"wait\" or \"error\"\n" },
 };
 
 /* The replicas, on line 3, after name and UUID. */
@@ -453,7 +453,7 @@ static void test_complete(void)
 	put("volumes/db.conf",
 	    HEAD "replicas : ( { node = \"n\"; address = \"fe80::2\"; data = \"/d\"; },\n"
 	    "{ node = \"m\"; address = \"[fe80::3]:5\"; data = \"/d\"; meta = \"/m\" } )\n"
-	    "dead_after_ms = 100; handover_ms = 100; retry_ms = 0; keepalive_ms = 10; timeout_ms = 20; lease_ms = 50;\n"
+	    "dead_after_ms = 100; handover_ms = 100; retry_ms = 0; keepalive_ms = 10; timeout_ms = 20; lease_ms = 40;\n"
 	    "reads = \"confirm\"; policy = \"error\"; encrypt = false;\n");
 	put("volumes/db-2.conf",
 	    "name = \"db-2\"; uuid = \"" UUID_2 "\";\n"
@@ -484,7 +484,7 @@ static void test_complete(void)
 	   "IPv6 addresses");
 	ok(volume->dead_after_ms == 100 && volume->handover_ms == 100 &&
 	   volume->retry_ms == 0 && volume->keepalive_ms == 10 &&
-	   volume->timeout_ms == 20 && volume->lease_ms == 50,
+	   volume->timeout_ms == 20 && volume->lease_ms == 40,
 	   "the least of all times");
 	ok(volume->reads == PB_READS_CONFIRM &&
 	   volume->policy == PB_POLICY_ERROR && !volume->encrypt,

@@ -22,6 +22,9 @@
  * @fails: the next calls fail; a save too,
  * @half: but it has been done all the same
  * @saves: that were done
+ * @calls: of save, done or not
+ * @other: the state of the second volume
+ * @refuses: to save that one
  */
 struct fake {
 	struct pv_store		store;
@@ -31,6 +34,9 @@ struct fake {
 	bool			fails;
 	bool			half;
 	int			saves;
+	int			calls;
+	struct pv_stored	other;
+	bool			refuses;
 };
 
 static struct fake fake;
@@ -40,6 +46,11 @@ static struct pb_replica_config replicas[3];
 static struct pv_server server;
 static u64 seq[3];
 
+static bool is_first(const u8 *volume)
+{
+	return !memcmp(volume, volumes[0].uuid, PB_UUID_LEN);
+}
+
 static int fake_load(struct pv_store *store, const u8 *volume,
 		     struct pv_stored *stored, struct pb_error *err)
 {
@@ -47,22 +58,35 @@ static int fake_load(struct pv_store *store, const u8 *volume,
 	memset(stored, 0, sizeof(*stored));
 	if (fake.fails)
 		return pb_fail(err, -EIO, "broken");
-	if (!memcmp(volume, volumes[0].uuid, PB_UUID_LEN))
-		*stored = fake.stored;
+	*stored = is_first(volume) ? fake.stored : fake.other;
 	return 0;
 }
 
-static int fake_save(struct pv_store *store, const u8 *volume,
-		     const struct pv_stored *stored, struct pb_error *err)
+static void fake_put(const struct pv_save *save)
 {
-	(void)store;
-	(void)volume;
-	if (!fake.fails || fake.half) {
-		if (stored->view.number > fake.stored.view.number)
-			fake.views[fake.nr++] = stored->view;
-		fake.stored = *stored;
-		fake.saves++;
+	if (!is_first(save->volume)) {
+		fake.other = *save->stored;
+		return;
 	}
+	if (save->stored->view.number > fake.stored.view.number)
+		fake.views[fake.nr++] = save->stored->view;
+	fake.stored = *save->stored;
+	fake.saves++;
+}
+
+static int fake_save(struct pv_store *store, const struct pv_save *saves,
+		     u32 nr, struct pb_error *err)
+{
+	u32 i;
+
+	(void)store;
+	fake.calls++;
+	for (i = 0; i < nr; i++)
+		if (fake.refuses && !is_first(saves[i].volume))
+			return pb_fail(err, -EEXIST, "has a later view");
+	for (i = 0; i < nr; i++)
+		if (!fake.fails || fake.half)
+			fake_put(&saves[i]);
 	return fake.fails ? pb_fail(err, -EIO, "broken") : 0;
 }
 
@@ -210,6 +234,7 @@ static void test_durable(void)
 	is(server.volumes[0].state.view.number, 3, "after a restart: view 3");
 	is(server.volumes[0].state.view.members[1].node, 1, "of the same members");
 	is(server.volumes[0].state.acked, true, "acked");
+	is(server.volumes[0].state.found, 3, "and it is the one that was found");
 	strcpy(replicas[1].node, "delta");
 	is(pv_server_open(&(struct pv_server){ 0 }, &config, &fake.store, &err),
 	   -EINVAL, "a member that is not configured is an error");
@@ -313,6 +338,9 @@ static void test_over(void)
 	free(told);
 
 	is(pv_server_command(&server, &server.volumes[0], PV_CMD_FORCE, "beta",
+			     "admin", &err), -EBUSY, "no force beside a primary that is well");
+	free(ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_FAILED));
+	is(pv_server_command(&server, &server.volumes[0], PV_CMD_FORCE, "beta",
 			     "admin", &err), 0, "beta is made primary by force");
 	told = ping(0, 0, 3, PB_REPLICA_SYNCED, 0);
 	is(told->nr, 1, "the old primary is not told the view that is over");
@@ -338,6 +366,7 @@ static void test_older(void)
 
 	begin(true);
 	make_pair();
+	free(ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_FAILED));
 	pv_server_command(&server, &server.volumes[0], PV_CMD_FORCE, "beta",
 			  "admin", &err);
 	server.volumes[0].state.nodes[1].ping.incarnation = 9 << 16;
@@ -397,6 +426,240 @@ static void test_broken(bool half)
 	end();
 }
 
+static const char *health(void)
+{
+	static char text[PV_ADVICE_LEN];
+
+	pv_health(&server.volumes[0], text, sizeof(text));
+	return text;
+}
+
+static const char *advice(void)
+{
+	static char text[PV_ADVICE_LEN];
+
+	pv_advice(&server.volumes[0], text, sizeof(text));
+	return text;
+}
+
+static bool says(const char *text, const char *what)
+{
+	if (strstr(text, what))
+		return true;
+	printf("# it says: %s\n", text);
+	return false;
+}
+
+/* As if they had been silent for long. */
+static void silent(int node)
+{
+	struct pv_volume *state = &server.volumes[0].state;
+
+	state->dead_after = 400;
+	state->began = 1;
+	state->since = 1;
+	state->nodes[node].when = 1;
+}
+
+/* The same as JSON, and for a person. */
+static void test_shown(void)
+{
+	struct json_object *object = pv_volume_json(&server.volumes[0]);
+	struct json_object *nodes, *node, *value;
+	size_t len = 0;
+	char *page = pv_page_html(&server, &len);
+	char *metrics = pv_metrics_text(&server, &len);
+
+	json_object_object_get_ex(object, "nodes", &nodes);
+	node = json_object_array_get_idx(nodes, 1);
+	ok(json_object_object_get_ex(node, "left_alone_ms", &value) &&
+	   json_object_get_int64(value) > 0 &&
+	   json_object_get_int64(value) <= 60000, "JSON: left_alone_ms");
+	ok(json_object_object_get_ex(node, "left_alone_until", &value) &&
+	   strchr(json_object_get_string(value), 'T'), "JSON: left_alone_until");
+	ok(json_object_object_get_ex(node, "drops", &value) &&
+	   json_object_get_int64(value) == 1, "JSON: drops");
+	ok(json_object_object_get_ex(object, "advice", &value) &&
+	   says(json_object_get_string(value), "bring back alpha"), "JSON: advice");
+	ok(says(page, "left alone by alpha") && says(page, "bring back alpha"),
+	   "the page has both");
+	ok(says(metrics, "pbviewd_stuck{volume=\"db\"} 1"), "the metric, too");
+	json_object_put(object);
+	free(page);
+	free(metrics);
+}
+
+static void test_health(void)
+{
+	struct pv_node *node;
+	char text[PV_LINE_LEN];
+	struct pb_error err;
+
+	begin(true);
+	ok(says(health(), "no view yet"), "health: no view yet");
+	make_pair();
+	ok(says(health(), "healthy"), "health: a pair");
+	ok(!*advice() && !pv_is_stuck(&server.volumes[0]), "nothing to do");
+
+	/* The backup is left alone. */
+	volumes[0].retry_ms = 60000;
+	server.volumes[0].state.retry_ms = 60000;
+	free(ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_UNREACHABLE));
+	pv_condition(&server.volumes[0], 1, text, sizeof(text));
+	ok(says(text, "left alone by alpha for 60 s more, dropped 1 times"), "a backup that is left alone");
+	ok(says(health(), "waits for alpha to move into view 4"), "health: not acked");
+	ok(!*advice(), "it has had no time yet");
+	silent(1);
+	ok(pv_is_stuck(&server.volumes[0]), "then it has");
+	ok(says(advice(), "bring back alpha, with its disk"), "whom to bring back");
+	test_shown();
+	free(ping(1, 3, 3, PB_REPLICA_SYNCED, 0));
+	free(ping(2, 3, 3, PB_REPLICA_STALE, 0));
+	silent(0);
+	ok(says(health(), "the primary alpha is silent"), "health: it is dead");
+	ok(says(advice(), "force-primary-data-may-be-lost db beta' goes on with what beta has (synced, from view 3)"),
+	   "and what is the last resort");
+	silent(1);
+	silent(2);
+	ok(!strstr(advice(), "force"), "nobody is there to be forced");
+	end();
+
+	begin(true);
+	make_pair();
+	silent(0);
+	ok(!*advice(), "the backup is about to replace the primary");
+	node = &server.volumes[0].state.nodes[1];
+	node->evicted = true;
+	ok(says(advice(), "'pbctl add db beta' lets it go on"), "not if it is evicted");
+	node->evicted = false;
+	silent(1);
+	ok(says(advice(), "bring back alpha or beta, with its disk"), "one of two helps");
+	end();
+
+	begin(true);
+	make_pair();
+	free(ping(2, 9, 9, PB_REPLICA_STALE, 0));
+	ok(says(health(), "its store is an old one"), "health: an old store");
+	ok(says(advice(), "gamma knows view 9"), "who knows better");
+	pv_server_command(&server, &server.volumes[0], PV_CMD_EVICT, "gamma",
+			  "admin", &err);
+	ok(!*advice(), "unless it is evicted");
+	end();
+}
+
+/* alpha says of both volumes that they are new; the caller frees. */
+static struct pv_told *ping_both(u64 view)
+{
+	struct pv_say says[2] = { 0 };
+	struct pv_report report = { .node = "alpha", .nr = 2, .says = says };
+	struct pv_told *told;
+	int i;
+
+	seq[0]++;
+	for (i = 0; i < 2; i++) {
+		memcpy(says[i].volume, volumes[i].uuid, PB_UUID_LEN);
+		uuid_of(0, says[i].ping.replica);
+		says[i].ping.seq = seq[0];
+		says[i].ping.incarnation = 7 << 16;
+		says[i].ping.view = view;
+		says[i].ping.disk_view = view;
+		says[i].ping.state = PB_REPLICA_SYNCED;
+	}
+	pv_server_ping(&server, &report, &told);
+	return told;
+}
+
+/* What follows of one ping is stored at once. */
+static void test_together(void)
+{
+	struct pv_told *told;
+
+	begin(true);
+	told = ping_both(0);
+	is(fake.calls, 1, "two volumes get their first view: stored at once");
+	ok(fake.stored.view.number == 1 && fake.other.view.number == 1 &&
+	   told[0].orders[0].number == 1 && told[1].orders[0].number == 1,
+	   "both are told");
+	free(told);
+	end();
+
+	begin(true);
+	fake.refuses = true;
+	told = ping_both(0);
+	is(fake.stored.view.number, 1, "one cannot be stored: the other is");
+	ok(told[0].code == PV_TAKEN && told[0].nr == 1, "and told");
+	ok(told[1].code == PV_NO_STORE && !told[1].nr, "the first is not");
+	ok(!server.volumes[0].in_doubt && server.volumes[1].in_doubt,
+	   "and is in doubt, alone");
+	free(told);
+	fake.refuses = false;
+	told = ping_both(0);
+	ok(told[1].code == PV_TAKEN && told[1].nr == 1 &&
+	   fake.other.view.number == 1, "when it can be, it is");
+	free(told);
+	end();
+}
+
+static void test_news(void)
+{
+	struct pb_error err;
+	u64 known;
+
+	begin(true);
+	ok(pv_server_has_news(&server, "beta", 0), "who knows nothing has news");
+	make_pair();
+	known = server.changes;
+	ok(!pv_server_has_news(&server, "beta", known), "who knows all has not");
+	free(ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_BACKUP_SYNCED));
+	ok(!pv_server_has_news(&server, "beta", known), "nor by any ping");
+	pv_server_command(&server, &server.volumes[0], PV_CMD_SWITCH, "beta",
+			  "admin", &err);
+	ok(pv_server_has_news(&server, "alpha", known) &&
+	   pv_server_has_news(&server, "gamma", known),
+	   "a new view is news for every node of the volume");
+	ok(!pv_server_has_news(&server, "delta", known), "and for no other");
+	known = server.changes;
+	free(ping(0, 4, 4, PB_REPLICA_SYNCED, 0));
+	ok(pv_server_has_news(&server, "beta", known),
+	   "so is that the old primary has finished");
+	known = server.changes;
+	end();
+	begin(false);
+	ok(pv_server_has_news(&server, "beta", known), "so is a new server");
+	ok(pv_server_has_news(&server, "beta", server.changes + 1),
+	   "also one whose clock was put back");
+	end();
+}
+
+/* The next tick is not late for who is about to be dead. */
+static void test_tick(void)
+{
+	struct pv_volume *state;
+	u64 now, known;
+
+	begin(true);
+	state = &server.volumes[0].state;
+	make_pair();
+	is(pv_server_tick(&server), PV_TICK_MS, "nobody is dead soon");
+	/* Less than this host may have been up. */
+	state->dead_after = 1000;
+	state->stall_ms = 600000;
+	now = pb_boot_ms();
+	state->began = 0;
+	state->nodes[0].when = now + 10 - 1000;
+	ok(pv_server_tick(&server) <= 11, "somebody is: the tick comes then");
+	known = server.changes;
+	ok(!pv_server_has_news(&server, "beta", known), "not yet");
+	state->nodes[0].when = now - 1001;
+	pv_server_tick(&server);
+	ok(pv_server_has_news(&server, "beta", known),
+	   "somebody has died: the others are to ping");
+	known = server.changes;
+	pv_server_tick(&server);
+	ok(!pv_server_has_news(&server, "beta", known), "once");
+	end();
+}
+
 int main(void)
 {
 	tap_begin();
@@ -408,5 +671,9 @@ int main(void)
 	test_evicted();
 	test_broken(false);
 	test_broken(true);
+	test_health();
+	test_together();
+	test_news();
+	test_tick();
 	return tap_end();
 }

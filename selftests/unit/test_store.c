@@ -112,12 +112,20 @@ static void make(struct pv_stored *stored, u64 number)
 			 (u32)number);
 }
 
+static int save_this(struct pv_store *store, const u8 *volume,
+		     const struct pv_stored *stored)
+{
+	const struct pv_save save = { volume, stored };
+
+	return store->ops->save(store, &save, 1, &err);
+}
+
 static int save(struct pv_store *store, const u8 *volume, u64 number)
 {
 	struct pv_stored stored;
 
 	make(&stored, number);
-	return store->ops->save(store, volume, &stored, &err);
+	return save_this(store, volume, &stored);
 }
 
 static bool holds(struct pv_store *store, const u8 *volume,
@@ -202,7 +210,7 @@ static void test_extremes(struct pv_store *store)
 	stored.nr_evicted = PV_MAX_NODES;
 	for (i = 0; i < PV_MAX_NODES; i++)
 		snprintf(stored.evicted[i], PB_NAME_LEN, "%031u", 1000 - i);
-	is(store->ops->save(store, vol_b, &stored, &err), 0,
+	is(save_this(store, vol_b, &stored), 0,
 	   "the greatest of everything is saved");
 	ok(holds(store, vol_b, &stored), "and comes back, in order");
 }
@@ -221,7 +229,7 @@ static void test_save(void)
 	make(&stored, 0);
 	stored.nr_evicted = 1;
 	strcpy(stored.evicted[0], "alpha");
-	is(store->ops->save(store, vol_a, &stored, &err), 0,
+	is(save_this(store, vol_a, &stored), 0,
 	   "so is one with an evicted node");
 	ok(holds(store, vol_a, &stored), "and comes back");
 	for (number = 1; number <= 20; number++) {
@@ -241,12 +249,45 @@ static void test_save(void)
 	stored.nr_evicted = 1;
 	memset(stored.evicted, 0, sizeof(stored.evicted));
 	strcpy(stored.evicted[0], "zulu");
-	is(store->ops->save(store, vol_a, &stored, &err), 0,
+	is(save_this(store, vol_a, &stored), 0,
 	   "the view stays, all else changes");
 	store->ops->close(store);
 	store = open_store();
 	ok(holds(store, vol_a, &stored), "all of it is there after a restart");
 	is(count(store, vol_a), 20, "and the history");
+	store->ops->close(store);
+}
+
+/* Of several volumes all are saved, or none. */
+static void test_together(void)
+{
+	struct pv_stored a, b;
+	struct pv_save saves[] = { { vol_a, &a }, { vol_b, &b } };
+	struct pv_store *store;
+
+	remove_files();
+	store = open_store();
+	make(&a, 3);
+	make(&b, 5);
+	is(store->ops->save(store, saves, 2, &err), 0, "two at once");
+	ok(holds(store, vol_a, &a) && holds(store, vol_b, &b), "both are saved");
+	make(&a, 4);
+	make(&b, 4);
+	is(store->ops->save(store, saves, 2, &err), -EEXIST,
+	   "the second has an older view than is known");
+	ok(holds_number(store, vol_a, 3) && holds_number(store, vol_b, 5),
+	   "nothing is saved of either");
+	make(&b, 6);
+	b.view.nr = 0;
+	is(store->ops->save(store, saves, 2, &err), -EINVAL,
+	   "the second makes no sense");
+	ok(holds_number(store, vol_a, 3) && holds_number(store, vol_b, 5),
+	   "nor is the first");
+	is(save(store, vol_a, 4), 0, "by itself it is");
+	store->ops->close(store);
+	store = open_store();
+	ok(holds_number(store, vol_a, 4) && holds_number(store, vol_b, 5),
+	   "all of it is there after a restart");
 	store->ops->close(store);
 }
 
@@ -346,13 +387,13 @@ static void test_immutable(void)
 		make(&stored, 5);
 		change_view(&stored, i);
 		stored.acked = false;
-		ret = store->ops->save(store, vol_a, &stored, &err);
+		ret = save_this(store, vol_a, &stored);
 		ok(ret == -EEXIST && holds_number(store, vol_a, 5),
 		   "the history does not change: %s", names[i]);
 	}
 	make(&stored, 5);
 	stored.view.members[1].incarnation = 1ULL << 63;
-	is(store->ops->save(store, vol_a, &stored, &err), 0,
+	is(save_this(store, vol_a, &stored), 0,
 	   "but for incarnations");
 	ok(holds(store, vol_a, &stored), "which do");
 	is(count(store, vol_a), 5, "and there are as many views as before");
@@ -428,7 +469,7 @@ static void test_nonsense(void)
 	for (i = 0; i < NR_SPOILT; i++) {
 		make(&stored, 5);
 		spoil(&stored, i);
-		ret = store->ops->save(store, vol_a, &stored, &err);
+		ret = save_this(store, vol_a, &stored);
 		ok(ret == -EINVAL && holds_number(store, vol_a, 4),
 		   "not saved: %s", err.text);
 	}
@@ -958,6 +999,7 @@ int main(void)
 	tap_begin();
 	test_new();
 	test_save();
+	test_together();
 	test_history();
 	test_immutable();
 	test_nonsense();

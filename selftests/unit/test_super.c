@@ -45,6 +45,7 @@ static struct pb_super sample(u64 generation)
 	}
 
 	memset(super.met_replica, 0xcc, PB_UUID_LEN);
+	super.lease_ms = 400;
 	memset(super.volume, 0xaa, PB_UUID_LEN);
 	memset(super.replica, 0xbb, PB_UUID_LEN);
 	for (i = 0; i < 2; i++) {
@@ -83,7 +84,8 @@ static bool same_logs(const struct pb_super *a, const struct pb_super *b)
 	       a->sync_view == b->sync_view &&
 	       a->waits_view == b->waits_view && a->met_view == b->met_view &&
 	       a->met_incarnation == b->met_incarnation &&
-	       !memcmp(a->met_replica, b->met_replica, PB_UUID_LEN);
+	       !memcmp(a->met_replica, b->met_replica, PB_UUID_LEN) &&
+	       a->lease_ms == b->lease_ms;
 }
 
 static bool same(const struct pb_super *a, const struct pb_super *b)
@@ -468,6 +470,8 @@ static void test_past(void)
 	      s.met_incarnation = 0);
 	WRONG("what is known of the neighbour it met does not fit",
 	      memset(s.met_replica, 0, PB_UUID_LEN));
+	WRONG("impossible length of a lease", s.lease_ms = PB_LEASE_MS_MAX + 1);
+	WRONG("impossible length of a lease", s.lease_ms = PB_LEASE_MS_MIN - 1);
 	WRONG("met itself", memcpy(s.met_replica, s.replica, PB_UUID_LEN));
 	WRONG("syncing from nobody", s.replica_state = PB_REPLICA_SYNCING);
 	WRONG("a source to sync from in another state", s.sync_source[15] = 1);

@@ -100,6 +100,36 @@ static void test_told(void)
 	json_object_put(object);
 }
 
+static void test_wait(void)
+{
+	static const char * const bad[] = {
+		"{}", "[]", "{\"known\":7}", "{\"node\":\"alpha\"}",
+		"{\"node\":\"alpha\",\"known\":-1}",
+		"{\"node\":\"a b\",\"known\":1}",
+		"{\"node\":\"alpha\",\"known\":\"1\"}",
+	};
+	struct json_object *object = pv_wait_json("alpha", 1ULL << 60);
+	const char *text = json_object_to_json_string(object);
+	char node[PB_NAME_LEN] = "";
+	struct pb_error err;
+	u64 known = 0;
+	u32 i, taken = 0;
+
+	ok(!pv_wait_parse(text, strlen(text), node, &known, &err) &&
+	   !strcmp(node, "alpha") && known == 1ULL << 60,
+	   "a question for news");
+	known = 0;
+	ok(!pv_news_parse(text, strlen(text), &known, &err) &&
+	   known == 1ULL << 60, "its answer");
+	json_object_put(object);
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		taken += !pv_wait_parse(bad[i], strlen(bad[i]), node, &known,
+					&err);
+	is(taken, 0, "what is no question is refused");
+	ok(!strcmp(node, "alpha"), "and leaves no name");
+	is(pv_news_parse("{}", 2, &known, &err), -EINVAL, "so is no answer");
+}
+
 /* A change of the good ping below, and a word of the complaint. */
 static const struct {
 	const char *from;
@@ -202,6 +232,7 @@ int main(void)
 	tap_begin();
 	test_report();
 	test_told();
+	test_wait();
 	test_mistakes();
 	test_damage();
 	return tap_end();

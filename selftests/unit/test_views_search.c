@@ -6,8 +6,9 @@
  *   test_views_search [STATES] [SEQUENCES] [SEED]
  *
  * All that can happen: breadth first, so that what is found is as short as can
- * be, until STATES different ones have been seen; once from nothing, and once
- * from a primary and its synced backup.  Random: SEQUENCES of 120 steps.
+ * be, until STATES different ones have been seen; once from nothing, and from a
+ * primary and its synced backup twice: by itself, and with an operator, failing
+ * disks and failing writes.  Random: SEQUENCES of 120 steps.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static u32 nr_all, max_all;
 static u32 *table;
 static u32 table_size;
 static u64 worst_shown;
+static bool special;
 
 static u64 hash_of(const struct world *world)
 {
@@ -75,12 +77,26 @@ static bool enter(const struct world *world, u32 parent, enum act act, u32 who)
 	return true;
 }
 
+/* What is not part of the ordinary searches; the random walks have it all. */
+static bool is_special(enum act act)
+{
+	return act == DISK_FAILS || act == FAIL_WRITES || act == EVICT ||
+	       act == ADD || act == FORCE || act == DOWN_AND_UP;
+}
+
+/* And of the special one: what is tried out by the ordinary ones. */
+static bool is_ordinary(enum act act)
+{
+	return act == SEND_PING || act == HEAR_PING || act == LOSE_PING ||
+	       act == BEGIN_SYNC;
+}
+
 static bool in_bounds(const struct world *world, enum act act)
 {
-	if (act == CRASH || act == SERVER_RESTARTS)
-		return world->crashes < MAX_CRASHES;
-	/* A failed disk is one more way to be left out; the random walks have it. */
-	return act != DISK_FAILS;
+	if (act == CRASH || act == SERVER_RESTARTS || act == DOWN_AND_UP)
+		if (world->crashes >= MAX_CRASHES)
+			return false;
+	return special ? !is_ordinary(act) : !is_special(act);
 }
 
 static void step(u32 from, enum act act, u32 who)
@@ -109,6 +125,20 @@ static void step(u32 from, enum act act, u32 who)
 	world_bad = NULL;
 }
 
+/* Why there is no service any more, or NULL; also if @lost is, and not needed. */
+static const char *incurable(const struct world *world, u32 lost)
+{
+	const char *why = NULL;
+
+	if (!world_heals(*world))
+		why = "no service any more";
+	else if (!world_heals_without(*world, lost))
+		why = "no service without a node that is not needed";
+	why = world_bad ?: why;
+	world_bad = NULL;
+	return why;
+}
+
 static bool prepare(u32 states)
 {
 	nr_all = 0;
@@ -123,6 +153,7 @@ static bool prepare(u32 states)
 static void search(const char *what, const struct world *begin, u32 states)
 {
 	u32 from, who, act, depth = 0, level = 0, stuck = 0, tried = 0;
+	const char *why;
 
 	if (!prepare(states))
 		return;
@@ -136,14 +167,14 @@ static void search(const char *what, const struct world *begin, u32 states)
 			for (who = 0; who < NR_NODES; who++)
 				step(from, act, who);
 		/* One in so many: it takes as long as all the rest. */
-		if (from % 16)
+		if (from % 32)
 			continue;
 		tried++;
-		if ((!world_heals(all[from].world) || world_bad) && !stuck++) {
-			printf("# no service any more%s:\n", world_bad ?: "");
+		why = incurable(&all[from].world, from / 32 % NR_NODES);
+		if (why && !stuck++) {
+			printf("# %s (%u):\n", why, from / 32 % NR_NODES);
 			show(from);
 		}
-		world_bad = NULL;
 		if (nr_all == max_all && from > max_all / 2)
 			break;
 	}
@@ -164,8 +195,11 @@ static enum act random_act(void)
 		HEAR_ANSWER, ARM, SYNCED, ARM, SYNCED, WRITE, FLUSH,
 	};
 
-	return rnd() % 3 ? likely[rnd() % ARRAY_SIZE(likely)] :
-			   rnd() % NR_ACTS;
+	enum act act = rnd() % 3 ? likely[rnd() % ARRAY_SIZE(likely)] :
+				   rnd() % NR_ACTS;
+
+	/* After a force little is left to be wrong. */
+	return act == FORCE && rnd() % 8 ? PING : act;
 }
 
 struct walk {
@@ -183,8 +217,10 @@ static void show_walk(const struct walk *walk, bool blank)
 	for (i = 0; i < walk->nr; i++) {
 		world_act(&world, walk->act[i], walk->who[i]);
 		printf("# %s of %u\n", act_names[walk->act[i]], walk->who[i]);
+		/* How it came to this. */
+		if (i + 30 >= walk->nr)
+			world_print(&world);
 	}
-	world_print(&world);
 }
 
 static void random_walks(u32 sequences)
@@ -192,6 +228,7 @@ static void random_walks(u32 sequences)
 	u64 steps = 0, views = 0, served = 0, bad = 0, stuck = 0;
 	struct world world;
 	struct walk walk;
+	const char *why;
 	u32 i;
 
 	for (i = 0; i < sequences; i++) {
@@ -215,10 +252,12 @@ static void random_walks(u32 sequences)
 		if (world_bad && !bad++) {
 			printf("# %s:\n", world_bad);
 			show_walk(&walk, i & 1);
-		} else if (!world_bad && (!world_heals(world) || world_bad) &&
-			   !stuck++) {
-			printf("# no service any more%s:\n", world_bad ?: "");
-			show_walk(&walk, i & 1);
+		} else if (!world_bad) {
+			why = incurable(&world, i / 2 % NR_NODES);
+			if (why && !stuck++) {
+				printf("# %s (%u):\n", why, i / 2 % NR_NODES);
+				show_walk(&walk, i & 1);
+			}
 		}
 		world_bad = NULL;
 	}
@@ -244,6 +283,8 @@ int main(int argc, char **argv)
 	world_pair(&world);
 	ok(!world_bad, "a pair is made");
 	search("from a pair", &world, states);
+	special = true;
+	search("from a pair, with an operator and failing disks", &world, states);
 	random_walks(sequences);
 	return tap_end();
 }

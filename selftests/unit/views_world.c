@@ -14,16 +14,22 @@ const char *const act_names[NR_ACTS] = {
 	[SYNCED] = "backup says synced", [WRITE] = "write", [FLUSH] = "flush",
 	[SWITCH] = "switch", [DISK_FAILS] = "disk fails",
 	[SERVER_RESTARTS] = "server restarts",
+	[DOWN_AND_UP] = "down and up", [LATE] = "much time passes",
+	[FAIL_WRITES] = "writes fail by policy", [EVICT] = "evict", [ADD] = "add",
+	[FORCE] = "force",
 };
 
 /* Views, in a byte and not */
+
+#define FORCED		0x20
 
 static u8 pack_view(const struct pv_view *view)
 {
 	u32 backup = view->nr > 1 ? view->members[1].node : NOBODY;
 
 	return view->members[0].node | backup << 2 |
-	       (view->nr > 1 && view->members[1].synced) << 4;
+	       (view->nr > 1 && view->members[1].synced) << 4 |
+	       (view->why == PV_WHY_FORCED ? FORCED : 0);
 }
 
 static u32 primary_of(const struct world *world, u32 number)
@@ -68,6 +74,7 @@ static void kernel_view(const struct world *world, u32 number,
 /* The server */
 
 #define NOW	1000000
+#define LONG_AGO	1
 #define LATEST	100
 
 static u64 real_incarnation(u32 life)
@@ -75,8 +82,10 @@ static u64 real_incarnation(u32 life)
 	return (u64)life << 16 | 5;
 }
 
-static void load_node(const struct node *from, u32 i, struct pv_node *to)
+static void load_node(const struct world *world, u32 i, struct pv_node *to)
 {
+	const struct node *from = &world->nodes[i];
+
 	to->heard = from->is_heard;
 	to->when = from->is_dead ? 0 : NOW;
 	uuid_of(i, to->ping.replica);
@@ -86,7 +95,10 @@ static void load_node(const struct node *from, u32 i, struct pv_node *to)
 	to->ping.disk_view = from->heard.disk_view;
 	to->ping.state = from->heard.state;
 	to->ping.flags = from->heard.flags;
-	to->unreachable_until = from->unreachable ? NOW + 1 : 0;
+	to->left_until = from->unreachable ? NOW + 1 : 0;
+	to->left_by = primary_of(world, world->number);
+	to->left_life = real_incarnation(world->lives[0]);
+	to->evicted = from->evicted;
 	to->ping.reaches = from->reaches;
 }
 
@@ -98,12 +110,15 @@ static void load_server(const struct world *world, struct pv_volume *volume)
 	memset(volume, 0, sizeof(*volume));
 	volume->acked = world->acked;
 	volume->handover = world->handover;
-	volume->handover_ends = U64_MAX;
+	volume->handover_ends = world->late ? LONG_AGO : U64_MAX;
+	volume->handover_ms = 1000;
+	volume->since = world->late ? LONG_AGO : NOW;
 	volume->dead_after = 500;
 	volume->nr_nodes = NR_NODES;
 	for (i = 0; i < NR_NODES; i++)
-		load_node(&world->nodes[i], i, &volume->nodes[i]);
+		load_node(world, i, &volume->nodes[i]);
 	volume->began = world->grace ? NOW : 0;
+	volume->found = world->grace ? world->number : 0;
 	volume->latest = NOW;
 	volume->stall_ms = 500;
 	volume->retry_ms = 1000;
@@ -111,6 +126,8 @@ static void load_server(const struct world *world, struct pv_volume *volume)
 	if (!view->number)
 		return;
 	view->nr = backup == NOBODY ? 1 : 2;
+	view->why = world->history[view->number] & FORCED ? PV_WHY_FORCED :
+							    PV_WHY_NONE;
 	view->members[0].node = primary_of(world, world->number);
 	view->members[0].synced = true;
 	view->members[1].node = backup;
@@ -121,6 +138,22 @@ static void load_server(const struct world *world, struct pv_volume *volume)
 	}
 }
 
+static void check_next(const struct world *world, const struct pv_view *view,
+		       bool acks)
+{
+	u8 before = world->history[world->number];
+
+	if (view->number != world->number + 1U)
+		world_bad = "a view number was left out";
+	if (!world->number || view->why == PV_WHY_FORCED)
+		return;
+	if (!((before ^ pack_view(view)) & ~FORCED))
+		world_bad = "two successive views are alike";
+	if (!world->acked && !acks &&
+	    backup_of(world, world->number) != view->members[0].node)
+		world_bad = "the primary of a view that is not acknowledged goes on";
+}
+
 static void save_server(struct world *world, const struct pv_volume *volume,
 			bool acks)
 {
@@ -128,13 +161,12 @@ static void save_server(struct world *world, const struct pv_volume *volume,
 	u32 i;
 
 	if (view->number > world->number) {
-		if (view->number != world->number + 1U)
-			world_bad = "a view number was left out";
-		if (world->number && world->history[world->number] == pack_view(view))
-			world_bad = "two successive views are alike";
-		if (world->number && !world->acked && !acks)
-			world_bad = "two views ahead of the last acknowledged one";
+		check_next(world, view, acks);
+		if (view->why == PV_WHY_FORCED)
+			world->forced = view->number;
 	}
+	if (view->number > world->number || volume->handover != world->handover)
+		world->late = false;
 	world->number = view->number;
 	world->acked = volume->acked;
 	world->handover = volume->handover;
@@ -142,8 +174,10 @@ static void save_server(struct world *world, const struct pv_volume *volume,
 	memset(world->lives, 0, sizeof(world->lives));
 	for (i = 0; i < view->nr; i++)
 		world->lives[i] = view->members[i].incarnation >> 16;
-	for (i = 0; i < NR_NODES; i++)
-		world->nodes[i].unreachable = volume->nodes[i].unreachable_until > NOW;
+	for (i = 0; i < NR_NODES; i++) {
+		world->nodes[i].unreachable = pv_left_alone(volume, i, NOW);
+		world->nodes[i].evicted = volume->nodes[i].evicted;
+	}
 }
 
 /* A ping arrives; its answer is under way. */
@@ -185,6 +219,9 @@ static void server_hears(struct world *world, u32 who,
 	pv_answer(&volume, who, &answer);
 	save_server(world, &volume, acks);
 	node->answer = answer.number;
+	node->forces = volume.view.why == PV_WHY_FORCED && !volume.acked &&
+		       answer.number == volume.view.number &&
+		       answer.members[0].node == who;
 }
 
 static void server_ticks(struct world *world)
@@ -204,7 +241,8 @@ static struct pb_self describe(const struct world *world, u32 who)
 	struct pb_self self = {
 		.state = node->state, .role = node->role,
 		.crashed = node->crashed, .waits = node->waits,
-		.disk_failed = node->failed,
+		.disk_failed = node->failed, .through_backup = node->through,
+		.diverged = node->diverged,
 	};
 
 	uuid_of(who, self.replica);
@@ -227,7 +265,11 @@ static void world_moved(struct world *world, u32 who)
 {
 	struct node *node = &world->nodes[who];
 
-	if (node->role != PB_ROLE_PRIMARY || node->whole)
+	if (node->role != PB_ROLE_PRIMARY || node->whole ||
+	    node->number < world->forced)
+		return;
+	/* It does nothing without its backup: see world_look(). */
+	if (node->waits || backup_synced(world, node->number))
 		return;
 	if (!node->flushed)
 		world_bad = "a primary lacks a flushed write";
@@ -247,7 +289,8 @@ static void tell(struct world *world, u32 who, u32 number)
 	int ret;
 
 	kernel_view(world, number, &view);
-	ret = pb_view_check(&self, &view, 0, &verdict, &why);
+	ret = pb_view_check(&self, &view, number == node->answer && node->forces ?
+			    PB_VIEW_FORCE_DATA_MAY_BE_LOST : 0, &verdict, &why);
 	if (ret == -EUCLEAN && number == node->number && node->crashed &&
 	    node->role == PB_ROLE_UNCONFIRMED)
 		node->moved = number;
@@ -260,10 +303,17 @@ static void tell(struct world *world, u32 who, u32 number)
 	node->state = verdict.state;
 	node->role = verdict.role;
 	world->linked = false;
+	node->diverged = false;
+	if (node->through && (verdict.forced || node->role != PB_ROLE_PRIMARY)) {
+		node->through = false;
+		node->failed = !verdict.forced;
+	}
 	if (!verdict.confirm) {
 		node->waits = false;
 		node->reports = false;
 	}
+	if (verdict.forced && number == world->forced)
+		truth_is(world, who);
 	world_moved(world, who);
 	if (!verdict.confirm && verdict.role != PB_ROLE_UNCONFIRMED)
 		node->crashed = false;
@@ -361,10 +411,27 @@ static bool crash(struct world *world, u32 who)
 	node->role = PB_ROLE_UNCONFIRMED;
 	node->moved = 0;
 	node->reports = false;
+	node->through = false;
+	node->diverged = false;
 	node->crashed |= node->state >= PB_REPLICA_SYNCING;
 	node->whole = false;
 	world->linked = false;
 	world->crashes++;
+	return true;
+}
+
+/* Only if all is still and equal it says so on its disk. */
+static bool down_and_up(struct world *world, u32 who)
+{
+	struct node *node = &world->nodes[who];
+	bool whole = node->whole;
+
+	if (node->role == PB_ROLE_UNCONFIRMED || node->failed || node->through ||
+	    node->diverged)
+		return false;
+	crash(world, who);
+	node->crashed = false;
+	node->whole = whole;
 	return true;
 }
 
@@ -397,8 +464,8 @@ static u32 to_sync(const struct world *world, u32 who)
 	if (backup == NOBODY || backup_synced(world, node->number))
 		return NOBODY;
 	other = &world->nodes[backup];
-	return other->role == PB_ROLE_BACKUP && other->number == node->number ?
-	       backup : NOBODY;
+	return other->role == PB_ROLE_BACKUP && other->number == node->number &&
+	       !other->failed ? backup : NOBODY;
 }
 
 static bool begin_sync(struct world *world, u32 who)
@@ -454,7 +521,8 @@ static int can_ack(const struct world *world, u32 number)
 		return -1;
 	if (backup == NOBODY || !(backup_synced(world, number) || node->waits))
 		return NOBODY;
-	if (other->number != number || other->role != PB_ROLE_BACKUP)
+	if (other->number != number || other->role != PB_ROLE_BACKUP ||
+	    other->failed || node->diverged)
 		return -1;
 	if (node->waits && !world->linked)
 		return -1;
@@ -469,8 +537,8 @@ static bool done(struct world *world, u32 who, bool flush)
 
 	if (backup < 0 || primary_of(world, node->number) != who)
 		return false;
-	for (i = 0; i < NR_NODES; i++) {
-		if (i == who || i == (u32)backup)
+	for (i = 0; i < NR_NODES && node->number >= world->forced; i++) {
+		if ((i == who && !node->through) || i == (u32)backup)
 			continue;
 		world->nodes[i].whole = false;
 		if (flush)
@@ -479,26 +547,63 @@ static bool done(struct world *world, u32 who, bool flush)
 	return true;
 }
 
-static bool switch_to(struct world *world, u32 who)
+/* What an operator wants. */
+static bool command(struct world *world, enum act act, u32 who)
 {
 	struct pv_volume volume;
 	const char *why;
 	int ret;
 
 	load_server(world, &volume);
-	ret = pv_switch(&volume, who, NOW, &why);
+	if (act == SWITCH)
+		ret = pv_switch(&volume, who, NOW, &why);
+	else if (act == EVICT)
+		ret = pv_evict(&volume, who, NOW, &why);
+	else if (act == ADD)
+		ret = pv_add(&volume, who, NOW);
+	else
+		ret = pv_force(&volume, who, NOW, &why);
 	save_server(world, &volume, false);
 	return ret == 1;
 }
 
+/* Who waits for its backup goes on by that one's copy, and says so on its disk. */
 static bool disk_fails(struct world *world, u32 who)
 {
 	struct node *node = &world->nodes[who];
+	int backup;
 
-	/* Of a primary the kernel goes on without it: see test_view.c. */
-	if (node->failed || node->role == PB_ROLE_PRIMARY)
+	if (node->failed)
 		return false;
+	if (node->role == PB_ROLE_PRIMARY) {
+		backup = can_ack(world, node->number);
+		if (backup < 0 || backup == NOBODY ||
+		    world->nodes[backup].state != PB_REPLICA_SYNCED)
+			return false;
+		node->through = true;
+		node->state = PB_REPLICA_STALE;
+	}
 	node->failed = true;
+	return true;
+}
+
+static bool fail_writes(struct world *world, u32 who)
+{
+	struct node *node = &world->nodes[who];
+
+	if (node->role != PB_ROLE_PRIMARY || node->diverged ||
+	    !(node->waits || backup_synced(world, node->number)))
+		return false;
+	node->diverged = true;
+	return true;
+}
+
+static bool late(struct world *world)
+{
+	if (world->late)
+		return false;
+	world->late = true;
+	server_ticks(world);
 	return true;
 }
 
@@ -533,7 +638,13 @@ bool world_act(struct world *world, enum act act, u32 who)
 	case SYNCED:		return synced(world, who);
 	case WRITE:		return done(world, who, false);
 	case FLUSH:		return done(world, who, true);
-	case SWITCH:		return switch_to(world, who);
+	case DOWN_AND_UP:	return down_and_up(world, who);
+	case LATE:		return !who && late(world);
+	case FAIL_WRITES:	return fail_writes(world, who);
+	case SWITCH:
+	case EVICT:
+	case ADD:
+	case FORCE:		return command(world, act, who);
 	case DISK_FAILS:	return disk_fails(world, who);
 	case SERVER_RESTARTS:	return !who && server_restarts(world);
 	default:		return false;
@@ -544,7 +655,8 @@ void world_look(const struct world *world)
 {
 	u32 number, able = 0;
 
-	for (number = 1; number <= world->number; number++) {
+	for (number = world->forced ?: 1; number <= world->number; number++) {
+		const struct node *node = &world->nodes[primary_of(world, number)];
 		int backup = can_ack(world, number);
 
 		if (backup < 0)
@@ -552,7 +664,7 @@ void world_look(const struct world *world)
 		able++;
 		if (backup != NOBODY && !world->nodes[backup].whole)
 			world_bad = "a backup that is relied on lacks an acknowledged write";
-		if (!world->nodes[primary_of(world, number)].whole)
+		if (!node->whole && !node->through)
 			world_bad = "a primary lacks an acknowledged write";
 	}
 	if (able > 1)
@@ -564,29 +676,126 @@ bool world_serves(const struct world *world)
 	return world->number && can_ack(world, world->number) >= 0;
 }
 
-bool world_heals(struct world world)
+/* One round in which all but @lost do what they can. */
+static void heal(struct world *world, u32 round, u32 lost)
 {
-	u32 round, i;
+	u32 i;
 
+	for (i = 0; i < NR_NODES; i++) {
+		if (i == lost)
+			continue;
+		world_act(world, PING, i);
+		world_act(world, HEAR_ANSWER, i);
+		world_act(world, ARM, i);
+		world_act(world, SYNCED, i);
+	}
+	/* Who cannot be waited for is found unreachable. */
 	for (i = 0; i < NR_NODES; i++)
-		world.nodes[i].failed = false;
-	for (round = 0; round < 12 && world.number < NR_VIEWS; round++) {
-		for (i = 0; i < NR_NODES; i++) {
-			world_act(&world, PING, i);
-			world_act(&world, HEAR_ANSWER, i);
-			world_act(&world, ARM, i);
-			world_act(&world, SYNCED, i);
+		if (i != lost && world->nodes[i].role == PB_ROLE_PRIMARY &&
+		    world->nodes[i].number == world->number &&
+		    can_ack(world, world->number) < 0 && round > 2)
+			world_act(world, PING_UNREACHABLE, i);
+	if (round == 5 || round == 9)
+		world_act(world, LATE, 0);
+}
+
+static bool heals(struct world *world, u32 lost)
+{
+	u32 round;
+
+	for (round = 0; round < 18 && world->number < NR_VIEWS; round++) {
+		heal(world, round, lost);
+		if (lost != NOBODY) {
+			world_act(world, DEAD, world->grace ? 0 : lost);
+			world_act(world, DEAD, lost);
 		}
-		/* Who cannot be waited for is found unreachable. */
-		for (i = 0; i < NR_NODES; i++)
-			if (world.nodes[i].role == PB_ROLE_PRIMARY &&
-			    world.nodes[i].number == world.number &&
-			    can_ack(&world, world.number) < 0 && round > 2)
-				world_act(&world, PING_UNREACHABLE, i);
-		if (world_serves(&world))
+		if (world_serves(world))
 			return true;
 	}
-	return world.number >= NR_VIEWS;
+	return world->number >= NR_VIEWS;
+}
+
+/* What an operator does: disks are mended with the replica taken down. */
+static void mend(struct world *world)
+{
+	u32 i;
+
+	for (i = 0; i < NR_NODES; i++) {
+		if (world->nodes[i].failed)
+			crash(world, i);
+		world->nodes[i].failed = false;
+		world_act(world, ADD, i);
+	}
+}
+
+/* And if nothing else helps: what the view server recommends. */
+static bool force_heals(struct world *world, u32 lost)
+{
+	struct pv_volume volume;
+	u32 best;
+
+	if (heals(world, lost))
+		return true;
+	load_server(world, &volume);
+	best = pv_next_best(&volume, NOW);
+	return best == PV_NO_NODE ||
+	       (world_act(world, FORCE, best) && heals(world, lost));
+}
+
+/*
+ * Its primary was to go on alone, and before it did, its disk died: it never will.
+ * The other one knows nothing of that, and is not let in.
+ */
+static bool is_void(const struct world *world)
+{
+	const struct node *node = &world->nodes[primary_of(world, world->number)];
+
+	return world->number && !world->acked && node->number < world->number &&
+	       node->state != PB_REPLICA_SYNCED;
+}
+
+bool world_heals(struct world world)
+{
+	mend(&world);
+	return is_void(&world) ? force_heals(&world, NOBODY) :
+				 heals(&world, NOBODY);
+}
+
+/* Can it be primary of the view, or of the next? */
+static bool can_lead(const struct world *world, u32 who)
+{
+	const struct node *node = &world->nodes[who];
+	u32 number = world->number;
+
+	if (node->state != PB_REPLICA_SYNCED)
+		return false;
+	return primary_of(world, number) == who || backup_synced(world, number) ||
+	       node->number == number;
+}
+
+static bool is_needed(const struct world *world, u32 who)
+{
+	u32 primary = primary_of(world, world->number);
+	u32 backup = backup_of(world, world->number);
+
+	if (!world->number)
+		return true;
+	if (who == primary)
+		return backup == NOBODY || !can_lead(world, backup);
+	return !can_lead(world, primary);
+}
+
+bool world_heals_without(struct world world, u32 who)
+{
+	u32 i;
+
+	/* Who failed writes does not call another one synced before it is set up again. */
+	for (i = 0; i < NR_NODES; i++)
+		if (world.nodes[i].diverged)
+			crash(&world, i);
+	mend(&world);
+	return is_needed(&world, who) ? force_heals(&world, who) :
+					heals(&world, who);
 }
 
 void world_begin(struct world *world, bool blank)
@@ -612,8 +821,8 @@ void world_pair(struct world *world)
 {
 	static const u8 acts[][2] = {
 		{ PING, 0 }, { HEAR_ANSWER, 0 }, { PING, 0 }, { PING, 1 },
-		{ HEAR_ANSWER, 1 }, { PING, 0 }, { HEAR_ANSWER, 0 }, { ARM, 0 },
-		{ SYNCED, 0 }, { PING, 0 }, { HEAR_ANSWER, 0 }, { PING, 1 },
+		{ PING, 0 }, { HEAR_ANSWER, 0 }, { PING, 1 }, { HEAR_ANSWER, 1 },
+		{ PING, 0 }, { ARM, 0 }, { SYNCED, 0 }, { PING, 0 }, { HEAR_ANSWER, 0 }, { PING, 1 },
 		{ HEAR_ANSWER, 1 }, { PING, 0 }, { HEAR_ANSWER, 0 }, { PING, 1 },
 	};
 	u32 i;
@@ -639,14 +848,19 @@ void world_print(const struct world *world)
 	       backup == NOBODY ? -1 : (int)backup,
 	       backup_synced(world, world->number) ? " synced" : "",
 	       world->acked ? ", acked" : "", world->handover ? ", handover" : "");
+	if (world->forced)
+		printf("#   view %u was forced\n", world->forced);
 	for (i = 0; i < NR_NODES; i++) {
 		const struct node *n = &world->nodes[i];
 
-		printf("#   %u: view %u, %s, %s, life %u%s%s%s%s, told %u%s%s\n",
+		printf("#   %u: view %u, %s, %s, life %u%s%s%s%s, told %u%s%s%s%s%s\n",
 		       i, n->number, roles[n->role], states[n->state],
 		       n->incarnation, n->crashed ? ", crashed" : "",
 		       n->waits ? ", waits" : "", n->whole ? ", whole" : "",
 		       n->flushed ? ", flushed" : "", n->moved,
-		       n->is_dead ? ", dead" : "", n->failed ? ", failed" : "");
+		       n->is_dead ? ", dead" : "", n->failed ? ", failed" : "",
+		       n->through ? ", by its backup" : "",
+		       n->diverged ? ", diverged" : "",
+		       n->evicted ? ", evicted" : "");
 	}
 }

@@ -10,6 +10,10 @@
  * in the same view; whoever else held everything does not any more.  A crash
  * loses what was not flushed.
  *
+ * A primary whose disk fails serves by its backup's copy, and its own lacks what
+ * comes then.  After a force the forced primary's data is what counts, and what is
+ * acknowledged in older views does not.
+ *
  * What must never be, see world_moved() and world_look():
  * - two views in which writes can be acknowledged at once;
  * - a primary, or a member it relies on, that lacks a flushed write;
@@ -52,6 +56,9 @@ struct node {
 	/* On their way to the server and back. */
 	u8	pinging : 2;
 	u8	failed : 1;		/* its disk */
+	u8	through : 1;		/* it serves by its backup's copy */
+	u8	diverged : 1;		/* it failed writes */
+	u8	forces : 1;		/* the answer says so */
 	u8	answer;			/* number, 0 if there is none */
 	struct small_ping ping;
 	/* What the server knows. */
@@ -59,6 +66,7 @@ struct node {
 	u8	is_heard : 1;
 	u8	is_dead : 1;
 	u8	unreachable : 1;
+	u8	evicted : 1;
 	u8	reaches;
 };
 
@@ -68,6 +76,8 @@ struct world {
 	u8		handover : 1;
 	u8		grace : 1;	/* it has begun: nobody is dead */
 	u8		linked : 1;	/* the waited-for backup lives as it was */
+	u8		late : 1;	/* the view, or its handover, is an old one */
+	u8		forced;		/* the latest view that was */
 	u8		lives[2];	/* the members' incarnations */
 	u8		crashes;
 	u8		history[NR_VIEWS + 1];	/* each view in a byte */
@@ -91,6 +101,12 @@ enum act {
 	SWITCH,		/* an operator wants this one to be primary */
 	DISK_FAILS,
 	SERVER_RESTARTS,
+	DOWN_AND_UP,	/* taken down in order, and set up again */
+	LATE,		/* much time passes without an acknowledgement */
+	FAIL_WRITES,	/* by policy, those that wait for the backup */
+	EVICT,
+	ADD,
+	FORCE,
 	NR_ACTS
 };
 
@@ -114,6 +130,9 @@ bool world_serves(const struct world *world);
 
 /* Everybody is well from now on: is there service before long? */
 bool world_heals(struct world world);
+
+/* Everybody but this one, which is lost for good: true also if it is needed. */
+bool world_heals_without(struct world world, u32 who);
 
 /* For people. */
 void world_print(const struct world *world);

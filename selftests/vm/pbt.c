@@ -49,6 +49,9 @@ static const struct {
 	{ "tx_bytes",		PB_CNT_TX_BYTES },
 	{ "read_fetched",	PB_CNT_READ_FETCHED },
 	{ "repaired",		PB_CNT_REPAIRED },
+	{ "lease_waits",	PB_CNT_LEASE_WAITS },
+	{ "dirty_waits",	PB_CNT_DIRTY_WAITS },
+	{ "asked",		PB_CNT_ASKED },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };
@@ -154,6 +157,14 @@ static bool number_field(const struct pb_ioc_status *s, const char *field,
 		*value = s->forced_view;
 	else if (!strcmp(field, "unreadable"))
 		*value = s->sync.unreadable;
+	else if (!strcmp(field, "lease_ms"))
+		*value = s->lease_ms;
+	else if (!strcmp(field, "lease_left"))
+		*value = s->lease_left_ms;
+	else if (!strcmp(field, "hold_left"))
+		*value = s->hold_left_ms;
+	else if (!strcmp(field, "confirm"))
+		*value = s->reads == PB_READS_CONFIRM;
 	else if (!strcmp(field, "unacked"))
 		*value = s->downstream.unacked;
 	else {

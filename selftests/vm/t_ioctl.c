@@ -73,6 +73,8 @@ static void views(void)
 	VIEW_CASE("reserved", 2, "a", -EINVAL, v.reserved = 1);
 	VIEW_CASE("reason not empty", 2, "a", -EINVAL, v.reason[9] = 1);
 	VIEW_CASE("no such device", 2, "a", -ENODEV, v.dev.minor = 999);
+	VIEW_CASE("another volume has the number", 2, "a", -ENODEV,
+		  v.dev.volume[15] = 1);
 	VIEW_CASE("number 0", 0, "a", -EINVAL, );
 	VIEW_CASE("no member", 2, "", -EINVAL, );
 	VIEW_CASE("nine members", 2, "a", -EINVAL, v.view.nr_members = 9);
@@ -296,6 +298,8 @@ static void others(void)
 	CASE(p, PB_IOC_SET_POLICY, "policy: reserved", -EINVAL,
 	     p.dev = t_dev(dev); p.reserved = 1);
 	CASE(p, PB_IOC_SET_POLICY, "policy: no device", -ENODEV, );
+	CASE(p, PB_IOC_SET_POLICY, "policy: another volume", -ENODEV,
+	     p.dev = t_dev(dev); p.dev.volume[0] = 1);
 	t_status(dev, &s);
 	size = s.data_sectors;
 	CASE(r, PB_IOC_RESIZE, "resize: unknown flag", -EINVAL,
@@ -324,7 +328,7 @@ static void others(void)
 	CASE(s, PB_IOC_STATUS, "status: role not zero", -EINVAL,
 	     s.dev = t_dev(dev); s.role = 1);
 	CASE(s, PB_IOC_STATUS, "status: reserved", -EINVAL,
-	     s.dev = t_dev(dev); s.reserved[11] = 1);
+	     s.dev = t_dev(dev); s.reserved[9] = 1);
 	CASE(l, PB_IOC_LIST, "list: nr not zero", -EINVAL, l.nr = 1);
 	CASE(l, PB_IOC_LIST, "list: start too large", -EINVAL,
 	     l.start = 0x80000000);
@@ -340,6 +344,13 @@ static void others(void)
 	l.start = 64;
 	is(t_ioctl(PB_IOC_LIST, &l), 0, "list from behind the end");
 	ok(!l.nr && l.total, "is empty and tells the total");
+	memset(&l, 0, sizeof(l));
+	is(t_ioctl(PB_IOC_LIST, &l), 0, "list");
+	memset(&s, 0, sizeof(s));
+	s.dev = l.devs[0];
+	is(t_ioctl(PB_IOC_STATUS, &s), 0, "status by what the list says, with the volume");
+	ok(l.devs[0].volume[0] && !memcmp(&l.devs[0], &s.dev, sizeof(s.dev)),
+	   "which the status says too");
 }
 
 static const unsigned long all[] = {

@@ -80,7 +80,7 @@ damage() {
 	may_refuse=no
 	block=$((RANDOM % log_blocks))
 	byte=$((RANDOM % 4096))
-	case $((RANDOM % 8)) in
+	case $((RANDOM % 9)) in
 	0)	what="a byte of log block $block"
 		poke $((131072 + block * 4096 + byte)) 1 ;;
 	1)	what="the end of log block $block, from sector $((byte / 512)) on"
@@ -103,6 +103,8 @@ damage() {
 		may_refuse=yes
 		poke $byte 1
 		poke $((65536 + byte)) 1 ;;
+	8)	what="the newest record, both halves"
+		poke $((131072 + newest % log_blocks * 4096)) 4096 ;;
 	esac
 }
 

@@ -6,7 +6,8 @@ begin
 modprobe dm-delay 2>/dev/null		# or it is built in
 make_disks A B
 
-replica A a
+# A fake successor is too busy to answer: its first word has to last.
+replica A a lease_ms 60000
 check "view 1" pbt view A 1 ab
 fewer PB_WRITES 30
 run_c t_overlap fake A $work/dA

@@ -51,11 +51,11 @@ make_disks E
 replica E e
 pbt view E 1 ec >/dev/null
 is "$(pbt status E role)" primary "E is primary, its backup is not there"
-is "$(pbt io E read)" 0 "reads are served"
+pbt io E read >$work/held5 &
 for i in 1 2 3 4; do
 	pbt io E write $((i * 65536)) 4096 >$work/held$i &
 done
-check "four writes are held" wait_for sh -c 'test "$(pbt status E held)" = 4'
+check "four writes and a read are held" wait_for sh -c 'test "$(pbt status E held)" = 5'
 check "E: view 2 without it" pbt view E 2 ce-
 wait
 is "$(cat $work/held? | sort -u)" EBADE "what was held is refused"

@@ -60,7 +60,7 @@ hold_writes A "policy"
 pbt policy A error
 gone ENOLINK "policy error"
 is "$(pbt io A write)" ENOLINK "a new write fails at once"
-is "$(pbt io A read)" 0 "reads are served"
+is "$(pbt io A read)" ENOLINK "and a new read: nobody covers it"
 pbt policy A wait
 hold_writes A "policy wait again"
 check "view 2" pbt view A 2 a

@@ -104,6 +104,8 @@ struct t_peer {
 	struct pb_hello	hello;		/* what it says */
 	struct pb_hello	theirs;		/* what it heard */
 	uint64_t	next_seq;	/* predecessor: of the next message */
+	uint64_t	stamp;		/* of what it heard last: it goes back */
+	bool		mute;		/* does not answer when it is asked to */
 	uint8_t		*data;		/* payload of the last message */
 };
 
@@ -123,6 +125,13 @@ bool t_peer_hello(struct t_peer *peer);
 /* The next message that is no keepalive. */
 enum t_got t_peer_recv(struct t_peer *peer, struct pb_msg *msg,
 		       unsigned int ms);
+/* The next message of any type. */
+enum t_got t_peer_recv_any(struct t_peer *peer, struct pb_msg *msg,
+			   unsigned int ms);
+/* The next keepalive that wants an answer. */
+bool t_peer_asked(struct t_peer *peer, struct pb_msg *msg);
+/* Says nothing but that it is there. */
+bool t_peer_keepalive(struct t_peer *peer, uint64_t echo);
 /* The same until it is of this type. */
 bool t_peer_expect(struct t_peer *peer, uint8_t type, struct pb_msg *msg);
 /* Reads until the other side has closed; the reason of its bye, if any. */

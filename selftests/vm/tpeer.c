@@ -42,8 +42,9 @@ void t_peer_init(struct t_peer *peer, const char *dev)
 		.timeout_ms = 2000,
 		.min_block_size = 512,
 		.limits = { .physical_block = 512, .max_zeroes = PB_WIRE_MAX_ZEROES },
+		.lease_ms = PB_LEASE_MS_MAX,
 	};
-	memcpy(peer->hello.volume, status.volume, PB_UUID_LEN);
+	memcpy(peer->hello.volume, status.dev.volume, PB_UUID_LEN);
 	memcpy(peer->hello.replica, link->peer, PB_UUID_LEN);
 	/* Who has met that replica takes no earlier life of it. */
 	peer->hello.incarnation = t_incarnation(link->peer);
@@ -72,6 +73,7 @@ void t_peer_connect_timed(struct t_peer *peer, unsigned int keepalive_ms,
 	int fds[2];
 
 	t_peer_close(peer);
+	peer->stamp = 0;
 	t_tcp_pair(fds);
 	if (t_connect(peer->dev, fds[0], keepalive_ms, timeout_ms, reason))
 		bail("%s takes no connection: %s", peer->dev, reason);
@@ -114,6 +116,7 @@ struct pb_msg t_msg(const struct t_peer *peer, uint8_t type)
 		.from = peer->from,
 		.view = peer->view,
 		.stamp = boot_ns(),
+		.echo = peer->stamp,
 	};
 }
 
@@ -180,6 +183,7 @@ static enum t_got recv_one(struct t_peer *peer, struct pb_msg *msg,
 		note("the device said something wrong: %s", why);
 		return T_GARBAGE;
 	}
+	peer->stamp = msg->stamp;
 	/* Should it come again, the next hello says what has arrived. */
 	if (!peer->upstream && (msg->type == PB_WIRE_WRITE ||
 				msg->type == PB_WIRE_FLUSH ||
@@ -199,6 +203,30 @@ static enum t_got recv_one(struct t_peer *peer, struct pb_msg *msg,
 	return got;
 }
 
+enum t_got t_peer_recv_any(struct t_peer *peer, struct pb_msg *msg,
+			   unsigned int ms)
+{
+	return recv_one(peer, msg, t_now_ms() + ms);
+}
+
+bool t_peer_keepalive(struct t_peer *peer, uint64_t echo)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_KEEPALIVE);
+
+	msg.echo = echo;
+	return t_peer_send(peer, &msg, NULL);
+}
+
+bool t_peer_asked(struct t_peer *peer, struct pb_msg *msg)
+{
+	enum t_got got;
+
+	do {
+		got = t_peer_recv_any(peer, msg, T_DEADLINE_MS);
+	} while (got == T_GOT && !(msg->flags & PB_WIRE_ASK));
+	return got == T_GOT;
+}
+
 enum t_got t_peer_recv(struct t_peer *peer, struct pb_msg *msg, unsigned int ms)
 {
 	uint64_t deadline = t_now_ms() + ms;
@@ -206,6 +234,8 @@ enum t_got t_peer_recv(struct t_peer *peer, struct pb_msg *msg, unsigned int ms)
 
 	do {
 		got = recv_one(peer, msg, deadline);
+		if (got == T_GOT && (msg->flags & PB_WIRE_ASK) && !peer->mute)
+			t_peer_keepalive(peer, msg->stamp);
 	} while (got == T_GOT && msg->type == PB_WIRE_KEEPALIVE);
 	return got;
 }

@@ -57,6 +57,13 @@ static size_t take(char *data, size_t size, size_t nr, void *arg)
 	return size;
 }
 
+void pb_client_timeout(struct pb_client *client, unsigned int timeout_ms)
+{
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT_MS,
+			 (long)timeout_ms);
+}
+
 static void set_up(struct pb_client *client, const struct pb_config *config,
 		   unsigned int timeout_ms)
 {
@@ -73,8 +80,7 @@ static void set_up(struct pb_client *client, const struct pb_config *config,
 	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	curl_easy_setopt(curl, CURLOPT_SSLCERT, config->certificate);
 	curl_easy_setopt(curl, CURLOPT_SSLKEY, config->key);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+	pb_client_timeout(client, timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->problem);
@@ -153,6 +159,9 @@ static int no_answer(struct pb_client *client, CURLcode code,
 	int ret = -ENOTCONN;
 
 	switch (code) {
+	case CURLE_OPERATION_TIMEDOUT:
+		ret = -ETIMEDOUT;
+		break;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:

@@ -25,6 +25,13 @@ int pb_client_open(const struct pb_config *config, unsigned int timeout_ms,
 void pb_client_close(struct pb_client *client);
 
 /**
+ * pb_client_timeout() - wait shorter or longer from now on
+ * @client: used by one thread at a time
+ * @timeout_ms: for each request, and for the connection that it may have to make
+ */
+void pb_client_timeout(struct pb_client *client, unsigned int timeout_ms);
+
+/**
  * pb_client_ask() - one request and its answer
  * @client: used by one thread at a time
  * @path: such as "/v1/volumes"
@@ -33,8 +40,8 @@ void pb_client_close(struct pb_client *client);
  * @len: its length
  * @err: why not: of the transport, or what the server says
  *
- * Return: 0, -ENOTCONN (no answer), -EACCES (no trust between the two, or not
- * allowed), -ENOENT, -EBUSY (refused in the state that the volume is in), -EIO (the
+ * Return: 0, -ENOTCONN (no answer), -ETIMEDOUT (none in time), -EACCES (no trust between
+ * the two, or not allowed), -ENOENT, -EBUSY (refused in the state that the volume is in), -EIO (the
  * server cannot store it), -EPROTO (something else than a view server).
  */
 int pb_client_ask(struct pb_client *client, const char *path, const char *body,

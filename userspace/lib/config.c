@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "config-file.h"
 #include "config.h"
@@ -98,7 +97,7 @@ static const struct number volume_numbers[] = {
 	NUMBER(retry_ms, 0, 3600000),
 	NUMBER(keepalive_ms, PB_KEEPALIVE_MS_MIN, PB_KEEPALIVE_MS_MAX),
 	NUMBER(timeout_ms, 2 * PB_KEEPALIVE_MS_MIN, PB_TIMEOUT_MS_MAX),
-	NUMBER(lease_ms, 50, 60000),
+	NUMBER(lease_ms, PB_LEASE_MS_MIN, PB_LEASE_MS_MAX),
 };
 
 static const struct pb_volume_config volume_defaults = {
@@ -107,7 +106,7 @@ static const struct pb_volume_config volume_defaults = {
 	.retry_ms	= 5000,
 	.keepalive_ms	= 100,
 	.timeout_ms	= 2000,
-	.lease_ms	= 400,
+	.lease_ms	= PB_LEASE_MS_DEFAULT,
 	.reads		= PB_READS_LEASE,
 	.policy		= PB_POLICY_WAIT,
 	.encrypt	= true,
@@ -498,8 +497,7 @@ static bool same_address(const struct pb_replica_config *a,
 			 const struct pb_replica_config *b)
 {
 	return a->address.host[0] &&
-	       !strcasecmp(a->address.host, b->address.host) &&
-	       !strcmp(a->address.port, b->address.port) &&
+	       pb_same_endpoint(&a->address, &b->address) &&
 	       a->node[0] && b->node[0] && strcmp(a->node, b->node);
 }
 

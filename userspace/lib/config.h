@@ -22,16 +22,6 @@
 #define PB_SERVER_PORT		"7402"
 
 /**
- * enum pb_reads - how a primary with a backup knows that its data is current
- * @PB_READS_LEASE: by its backup's lease
- * @PB_READS_CONFIRM: by a round trip for each read; no clock
- */
-enum pb_reads {
-	PB_READS_LEASE,
-	PB_READS_CONFIRM,
-};
-
-/**
  * struct pb_replica_config - where a volume has a replica
  * @node: on which node
  * @address: where that node's pbviewd takes replication connections
@@ -57,8 +47,8 @@ struct pb_replica_config {
  * @retry_ms: how long a backup that could not be reached is left alone
  * @keepalive_ms: of a replication connection
  * @timeout_ms: a neighbour silent for longer is unreachable
- * @lease_ms: of a backup's lease
- * @reads: how reads are known to be current
+ * @lease_ms: of a backup's lease, PB_LEASE_MS_MIN to PB_LEASE_MS_MAX
+ * @reads: enum pb_reads
  * @policy: what becomes of writes without a backup that the view has
  * @encrypt: replication connections are TLS; if not, anybody on the way can read
  *	and change them
@@ -75,7 +65,7 @@ struct pb_volume_config {
 	u32				keepalive_ms;
 	u32				timeout_ms;
 	u32				lease_ms;
-	enum pb_reads			reads;
+	int				reads;
 	enum pb_policy			policy;
 	bool				encrypt;
 };

@@ -128,6 +128,7 @@ int pb_dm_find(const char *spec, struct pb_ioc_dev *dev, struct pb_error *err)
 	char number[16];
 	u64 major, minor;
 
+	memset(dev, 0, sizeof(*dev));
 	if (strchr(spec, '/'))
 		return find_by_path(spec, dev, err);
 	if (!digits || spec[digits] != ':' || digits >= sizeof(number))
@@ -221,6 +222,7 @@ int pb_dm_create(const struct pb_dm_table *table, struct pb_ioc_dev *dev,
 	u32 cookie = 0;
 	int ret = 0;
 
+	memset(dev, 0, sizeof(*dev));
 	if (!task || !dm_task_set_uuid(task, table->uuid) ||
 	    !dm_task_add_target(task, 0, table->sectors, TARGET_NAME,
 				table->params) ||

@@ -169,6 +169,7 @@ static void add_dev(struct json_object *object, const struct pb_ioc_dev *dev)
 		    known ? pb_json_text(name, sizeof(name)) : NULL);
 	pb_json_add_u64(object, "major", dev->major);
 	pb_json_add_u64(object, "minor", dev->minor);
+	pb_json_add(object, "volume", pb_json_uuid(dev->volume));
 }
 
 static struct json_object *sync_object(const struct pb_sync_info *sync)
@@ -232,13 +233,16 @@ struct json_object *pb_json_status(const struct pb_ioc_status *status)
 	add_dev(object, &status->dev);
 	pb_json_add(object, "name",
 		    pb_json_text(status->name, sizeof(status->name)));
-	pb_json_add(object, "volume", pb_json_uuid(status->volume));
 	pb_json_add(object, "replica", pb_json_uuid(status->replica));
 	add_word(object, "role", pb_role_name(status->role));
 	add_word(object, "replica_state",
 		 pb_state_name(status->replica_state));
 	pb_json_add(object, "flags", json_status_flags(status->flags));
 	add_word(object, "policy", pb_policy_name(status->policy));
+	add_word(object, "reads", pb_reads_name(status->reads));
+	pb_json_add_u64(object, "lease_ms", status->lease_ms);
+	pb_json_add_u64(object, "lease_left_ms", status->lease_left_ms);
+	pb_json_add_u64(object, "hold_left_ms", status->hold_left_ms);
 	pb_json_add(object, "transfer", sync_object(&status->sync));
 	pb_json_add(object, "verify", pb_json_verify(&status->verify));
 	pb_json_add_u64(object, "data_sectors", status->data_sectors);
@@ -270,7 +274,6 @@ struct json_object *pb_json_event(const struct pb_event *event)
 	pb_json_add_u64(object, "type_number", event->type);
 	pb_json_add_u64(object, "error", event->error);
 	add_dev(object, &event->dev);
-	pb_json_add(object, "volume", pb_json_uuid(event->volume));
 	pb_json_add(object, "peer", pb_json_uuid(event->peer));
 	pb_json_add_u64(object, "view", event->view);
 	pb_json_add_u64(object, "lost", event->lost);
@@ -324,6 +327,7 @@ static void add_logs(struct json_object *object, const struct pb_super *super)
 	pb_json_add_u64(object, "met_view", super->met_view);
 	pb_json_add(object, "met_replica", pb_json_uuid(super->met_replica));
 	add_hex(object, "met_incarnation", super->met_incarnation, 16);
+	pb_json_add_u64(object, "lease_ms", super->lease_ms);
 	pb_json_add(object, "peers", json_peers(super));
 }
 

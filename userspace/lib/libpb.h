@@ -56,6 +56,7 @@ int pb_fail(struct pb_error *err, int error, const char *fmt, ...)
 const char *pb_state_name(u32 state);
 const char *pb_link_state_name(u32 state);
 const char *pb_policy_name(u32 policy);
+const char *pb_reads_name(u32 reads);
 const char *pb_sync_name(u32 state);
 const char *pb_verify_name(u32 state);
 const char *pb_resize_name(u32 state);
@@ -202,6 +203,9 @@ struct pb_endpoint {
  */
 int pb_parse_endpoint(const char *text, struct pb_endpoint *endpoint,
 		      struct pb_error *err);
+
+/* As they are written; names are not looked up. */
+bool pb_same_endpoint(const struct pb_endpoint *a, const struct pb_endpoint *b);
 
 /*
  * The control device (ctl.c)

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <uuid/uuid.h>
 
@@ -28,6 +29,11 @@ static const char * const link_state_names[] = {
 static const char * const policy_names[] = {
 	[PB_POLICY_WAIT]	= "wait",
 	[PB_POLICY_ERROR]	= "error",
+};
+
+static const char * const reads_names[] = {
+	[PB_READS_LEASE]	= "lease",
+	[PB_READS_CONFIRM]	= "confirm",
 };
 
 static const char * const event_names[] = {
@@ -124,6 +130,9 @@ static const char * const counter_names[] = {
 	[PB_CNT_CHECKED_BYTES]		= "checked_bytes",
 	[PB_CNT_READ_FETCHED]		= "read_fetched",
 	[PB_CNT_REPAIRED]		= "repaired",
+	[PB_CNT_LEASE_WAITS]		= "lease_waits",
+	[PB_CNT_DIRTY_WAITS]		= "dirty_waits",
+	[PB_CNT_ASKED]			= "asked",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);
@@ -148,6 +157,11 @@ const char *pb_link_state_name(u32 state)
 const char *pb_policy_name(u32 policy)
 {
 	return name_of(policy_names, ARRAY_SIZE(policy_names), policy);
+}
+
+const char *pb_reads_name(u32 reads)
+{
+	return name_of(reads_names, ARRAY_SIZE(reads_names), reads);
 }
 
 const char *pb_verify_name(u32 state)
@@ -428,4 +442,9 @@ int pb_parse_endpoint(const char *text, struct pb_endpoint *endpoint,
 		 (unsigned int)number);
 	*endpoint = parsed;
 	return 0;
+}
+
+bool pb_same_endpoint(const struct pb_endpoint *a, const struct pb_endpoint *b)
+{
+	return !strcasecmp(a->host, b->host) && !strcmp(a->port, b->port);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,11 @@
 
 #include <blkid/blkid.h>
 
+#include "pb-lease.h"
 #include "pbctl.h"
+
+/* Room for the optional words of a table line. */
+#define MAX_ARGS	512
 
 /**
  * struct local_dev - a device that the replica is to use
@@ -56,6 +61,8 @@ struct local_dev {
  * @hot_extents: extents hot at once
  * @region_size: bytes of a region of a dirty map
  * @maps: dirty maps there is room for
+ * @lease_ms: length of leases; -1 if not given
+ * @reads: enum pb_reads; -1 if not given
  * @area: the metadata area as it is now
  */
 struct create {
@@ -75,13 +82,15 @@ struct create {
 	u32			hot_extents;
 	u32			region_size;
 	u32			maps;
+	int			lease_ms;
+	int			reads;
 	struct pb_area		area;
 };
 
 enum {
 	OPT_DATA = 256, OPT_META, OPT_VOLUME, OPT_REPLICA, OPT_SYNCED,
 	OPT_BLANK, OPT_BLOCK_SIZE, OPT_SIZE, OPT_EXTENT_SIZE, OPT_HOT_EXTENTS,
-	OPT_REGION_SIZE, OPT_MAPS, OPT_FORCE, OPT_JSON,
+	OPT_REGION_SIZE, OPT_MAPS, OPT_LEASE_MS, OPT_READS, OPT_FORCE, OPT_JSON,
 };
 
 static const struct option options[] = {
@@ -97,6 +106,8 @@ static const struct option options[] = {
 	{ "hot-extents", required_argument, NULL, OPT_HOT_EXTENTS },
 	{ "region-size", required_argument, NULL, OPT_REGION_SIZE },
 	{ "maps", required_argument, NULL, OPT_MAPS },
+	{ "lease-ms", required_argument, NULL, OPT_LEASE_MS },
+	{ "reads", required_argument, NULL, OPT_READS },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
@@ -130,6 +141,24 @@ static void take_geometry(struct create *create, int option)
 	}
 }
 
+static void take_reads(struct create *create)
+{
+	if (!strcmp(optarg, pb_reads_name(PB_READS_LEASE)))
+		create->reads = PB_READS_LEASE;
+	else if (!strcmp(optarg, pb_reads_name(PB_READS_CONFIRM)))
+		create->reads = PB_READS_CONFIRM;
+	else
+		usage_error("--reads: say lease or confirm, not '%s'", optarg);
+}
+
+static void take_lease(struct create *create)
+{
+	create->lease_ms = option_u64("--lease-ms", 0, PB_LEASE_MS_MAX);
+	if (!pb_lease_ms_ok(create->lease_ms))
+		usage_error("--lease-ms: 0, or from %u to %u",
+			    PB_LEASE_MS_MIN, PB_LEASE_MS_MAX);
+}
+
 static void take_option(struct create *create, int option)
 {
 	switch (option) {
@@ -156,6 +185,12 @@ static void take_option(struct create *create, int option)
 		break;
 	case OPT_SIZE:
 		create->sectors = option_u64("--size", 1, U64_MAX / 512);
+		break;
+	case OPT_LEASE_MS:
+		take_lease(create);
+		break;
+	case OPT_READS:
+		take_reads(create);
 		break;
 	case OPT_FORCE:
 		create->force = true;
@@ -437,9 +472,21 @@ static void plan_existing(struct create *create)
 	choose_size(create);
 }
 
-/* The optional words of the table line, after their number. */
+/* Adds to the optional words of the table line, and to their number. */
+pb_printf(3, 4)
+static void add_words(char *args, unsigned int *words, const char *fmt, ...)
+{
+	size_t len = strlen(args);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(args + len, MAX_ARGS - len, fmt, ap);
+	va_end(ap);
+	*words += 2;
+}
+
 static void format_words(const struct create *create, const char *replica,
-			 char *args, size_t size)
+			 char *args, unsigned int *words)
 {
 	const struct {
 		const char	*name;
@@ -451,26 +498,33 @@ static void format_words(const struct create *create, const char *replica,
 		{ "region_size", create->region_size },
 		{ "maps", create->maps },
 	};
-	unsigned int i, words = 6;
-	char more[256] = "";
-	size_t len = 0;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
-		if (!numbers[i].value)
-			continue;
-		words += 2;
-		len += snprintf(more + len, sizeof(more) - len, " %s %u",
-				numbers[i].name, numbers[i].value);
-	}
-	snprintf(args, size, "%u name %s replica %s format %s%s", words,
-		 create->name, replica, create->synced ? "synced" : "blank",
-		 more);
+	add_words(args, words, " name %s", create->name);
+	add_words(args, words, " replica %s", replica);
+	add_words(args, words, " format %s",
+		  create->synced ? "synced" : "blank");
+	for (i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (numbers[i].value)
+			add_words(args, words, " %s %u", numbers[i].name,
+				  numbers[i].value);
+}
+
+static void lease_words(const struct create *create, char *args,
+			unsigned int *words)
+{
+	if (create->lease_ms >= 0)
+		add_words(args, words, " lease_ms %d", create->lease_ms);
+	if (create->reads >= 0)
+		add_words(args, words, " reads %s",
+			  pb_reads_name(create->reads));
 }
 
 static void set_up(struct create *create, struct pb_ioc_dev *dev)
 {
 	char volume[PB_UUID_TEXT], replica[PB_UUID_TEXT];
-	char params[768], args[512] = "0", meta[32] = "-", dm_uuid[64];
+	char params[768], args[MAX_ARGS] = "", meta[32] = "-", dm_uuid[64];
+	unsigned int words = 0;
 	struct pb_dm_table table = {
 		.name = create->name, .uuid = dm_uuid,
 		.sectors = create->sectors, .params = params,
@@ -483,9 +537,10 @@ static void set_up(struct create *create, struct pb_ioc_dev *dev)
 		snprintf(meta, sizeof(meta), "%u:%u", create->meta.major,
 			 create->meta.minor);
 	if (create->format)
-		format_words(create, replica, args, sizeof(args));
-	snprintf(params, sizeof(params), "%s %u:%u %s %s", volume,
-		 create->data.major, create->data.minor, meta, args);
+		format_words(create, replica, args, &words);
+	lease_words(create, args, &words);
+	snprintf(params, sizeof(params), "%s %u:%u %s %u%s", volume,
+		 create->data.major, create->data.minor, meta, words, args);
 	/* Of the replica, so that the same one is not set up twice here. */
 	snprintf(dm_uuid, sizeof(dm_uuid), "PB-%s", replica);
 	/* The kernel wants the devices for itself now. */
@@ -514,7 +569,7 @@ static void report(struct create *create, const struct pb_ioc_status *status)
 		print_json(json_result(create, status));
 		return;
 	}
-	printf("volume   %s\n", pb_uuid_text(status->volume, uuid));
+	printf("volume   %s\n", pb_uuid_text(status->dev.volume, uuid));
 	printf("replica  %s\n", pb_uuid_text(status->replica, uuid));
 	printf("device   /dev/mapper/%s (%u:%u), %llu sectors, block size %u\n",
 	       create->name, status->dev.major, status->dev.minor,
@@ -528,7 +583,7 @@ static void report(struct create *create, const struct pb_ioc_status *status)
 
 static int run(int argc, char **argv)
 {
-	struct create create = {};
+	struct create create = { .lease_ms = -1, .reads = -1 };
 	struct pb_ioc_status status;
 	struct pb_ioc_dev dev;
 	struct pb_error err;
@@ -579,6 +634,10 @@ const struct verb verb_create = {
 "                      1MiB (default 64KiB)\n"
 "  --maps N            new replica: dirty maps there is room for, one for each\n"
 "                      replica that is absent, 1 to 7 (default 4)\n"
+"  --lease-ms N        length of leases, 40 to 60000; 0: give and want none\n"
+"                      (default 400)\n"
+"  --reads WORD        while there is a backup, serve reads by its lease, or\n"
+"                      'confirm' each with it (default lease)\n"
 "  --force             go on although something would be overwritten\n"
 "  --json              print the new volume's status as JSON\n\n"
 "Example, on the first node and then on the second:\n"

@@ -119,6 +119,9 @@ static void print_past(const struct pb_super *super)
 		       pb_uuid_text(super->met_replica, uuid),
 		       (unsigned long long)super->met_view,
 		       (unsigned long long)super->met_incarnation);
+	if (super->lease_ms)
+		printf("  lease          it may have given some, of at most %u ms\n",
+		       super->lease_ms);
 }
 
 static void print_super(const struct pb_super *super)

@@ -148,7 +148,7 @@ static void print_view(struct json_object *view)
 
 static void print_node(struct json_object *node)
 {
-	char name[PB_NAME_LEN], role[16], state[16], condition[64];
+	char name[PB_NAME_LEN], role[16], state[16], condition[256];
 	char reason[PB_REASON_LEN];
 	u64 total = number_of(node, "sync_total");
 	u64 left = number_of(node, "sync_left");
@@ -170,11 +170,13 @@ static void print_node(struct json_object *node)
 static void print_volume(struct json_object *volume)
 {
 	struct json_object *nodes, *view;
-	char room[PB_REASON_LEN];
+	char room[1024];
 	size_t i, nr;
 
 	printf("%s: ", text_of(volume, "name", room, PB_NAME_LEN));
 	printf("%s\n", text_of(volume, "health", room, sizeof(room)));
+	if (*text_of(volume, "advice", room, sizeof(room)))
+		printf("  %s\n", room);
 	if (json_object_object_get_ex(volume, "view", &view) && view)
 		print_view(view);
 	nodes = array_of(volume, "nodes", &nr);
@@ -350,8 +352,10 @@ OPTIONS_HELP
 const struct verb verb_add = {
 	.name = "add",
 	.args = "VOLUME NODE",
-	.summary = "use an evicted NODE again",
+	.summary = "use an evicted NODE again, or one that is left alone, now",
 	.help =
+"A backup that could not be reached is left alone for a while, for longer each time\n"
+"('pbctl volumes' says so).  This ends it; so does a new set-up of its replica.\n\n"
 OPTIONS_HELP
 "Example: pbctl add db gamma\n",
 	.run = run_add,
@@ -364,7 +368,8 @@ const struct verb verb_force = {
 	.help =
 "For a volume whose synced replicas are gone for good.  Writes that were acknowledged\n"
 "and are not on NODE are lost, and whatever else exists of the volume is overwritten\n"
-"when it comes back.  The history and NODE's superblock keep a record.\n\n"
+"when it comes back.  The history and NODE's superblock keep a record.  Refused while\n"
+"there is a primary and all is well with it.\n\n"
 OPTIONS_HELP
 "Example: pbctl force-primary-data-may-be-lost db gamma\n",
 	.run = run_force,

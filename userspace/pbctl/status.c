@@ -126,7 +126,7 @@ static void advise_downstream(const struct pb_ioc_status *status,
 		    peer, name, name);
 		return;
 	}
-	say(advice, "no link to %s: writes %s until there is one ('pbctl listen %s' there, 'pbctl connect %s HOST' here)",
+	say(advice, "no link to %s: reads and writes %s until there is one ('pbctl listen %s' there, 'pbctl connect %s HOST' here)",
 	    peer, status->policy == PB_POLICY_ERROR ? "fail" : "wait", name,
 	    name);
 	say(advice, "or, if %s is down and was given no newer view, until there is a view without it: '%s'",
@@ -195,7 +195,7 @@ static void advise(const struct pb_ioc_status *status, const char *name,
 		say(advice, "the latest verification found %llu bytes that differ on the backup: 'pbctl verify %s --show' lists them, '--repair' copies them",
 		    (unsigned long long)status->verify.differs, name);
 	if (status->oldest_wait_ms >= SLOW_MS)
-		say(advice, "the oldest write has waited for %u s",
+		say(advice, "the oldest request has waited for %u s",
 		    status->oldest_wait_ms / 1000);
 	if (flags & PB_STATUS_FORCED)
 		say(advice, "view %llu was forced: acknowledged writes may have been lost then",
@@ -245,6 +245,19 @@ static void print_counters(const struct pb_ioc_status *status)
 		       i % 2 || i == PB_CNT_NR - 1 ? "\n" : "  ");
 }
 
+/* What it serves reads by, or waits for before it serves at all. */
+static void print_reads(const struct pb_ioc_status *status)
+{
+	printf("  reads       by %s; leases of %u ms",
+	       status->reads == PB_READS_CONFIRM ? "confirmation" : "lease",
+	       status->lease_ms);
+	if (status->lease_left_ms)
+		printf(", %u ms left", status->lease_left_ms);
+	if (status->hold_left_ms)
+		printf(", one given ends in %u ms", status->hold_left_ms);
+	printf("\n");
+}
+
 static void print_volume(const struct pb_ioc_status *status, const char *name)
 {
 	char uuid[PB_UUID_TEXT], text[PB_NAME_LEN], line[PROGRESS_LINE];
@@ -259,7 +272,7 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	if (status->capacity_sectors != status->data_sectors)
 		printf("  room        for %llu sectors\n",
 		       (unsigned long long)status->capacity_sectors);
-	printf("  volume      %s %s\n", pb_uuid_text(status->volume, uuid),
+	printf("  volume      %s %s\n", pb_uuid_text(status->dev.volume, uuid),
 	       pb_printable(text, sizeof(text), status->name, PB_NAME_LEN));
 	printf("  replica     %s\n", pb_uuid_text(status->replica, uuid));
 	if (status->view.number) {
@@ -283,6 +296,7 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	       (unsigned long long)status->held, status->oldest_wait_ms,
 	       (unsigned long long)status->applying,
 	       pb_policy_name(status->policy));
+	print_reads(status);
 }
 
 static void show_text(const struct pb_ioc_status *status, const char *name,

@@ -96,8 +96,8 @@ static int bring_up(const struct pb_volume_config *volume, int self,
 		    char *declare)
 {
 	const struct pb_replica_config *replica = &volume->replicas[self];
-	char uuid[PB_UUID_TEXT];
-	char *argv[12];
+	char uuid[PB_UUID_TEXT], lease[12];
+	char *argv[16];
 	int argc = 0;
 
 	if (is_up(volume->name)) {
@@ -112,6 +112,11 @@ static int bring_up(const struct pb_volume_config *volume, int self,
 		argv[argc++] = "--meta";
 		argv[argc++] = replica->meta;
 	}
+	snprintf(lease, sizeof(lease), "%u", volume->lease_ms);
+	argv[argc++] = "--lease-ms";
+	argv[argc++] = lease;
+	argv[argc++] = "--reads";
+	argv[argc++] = (char *)pb_reads_name(volume->reads);
 	/* Another volume's superblock there is refused by that. */
 	argv[argc++] = "--volume";
 	argv[argc++] = pb_uuid_text(volume->uuid, uuid);

@@ -5,9 +5,11 @@
  * it could make one to those that are not its backup.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "node.h"
@@ -182,14 +184,18 @@ void pv_link_keep(struct pv_local *local, const struct pb_ioc_status *status)
 
 /**
  * struct answer - a connection that is being taken
+ * @next: another one
  * @daemon: by whom
  * @fd: its socket
- * @local: the volume that it is for, once that is known
+ * @source: from which address
+ * @local: the volume that it is for, once that is known; set under @daemon's lock
  * @status: and how that was then
  */
 struct answer {
+	struct answer		*next;
 	struct pv_node_daemon	*daemon;
 	int			fd;
+	struct in6_addr		source;
 	struct pv_local		*local;
 	struct pb_ioc_status	status;
 };
@@ -209,19 +215,27 @@ static int take_answer(struct pv_local *local, struct pb_error *err)
 	return ret;
 }
 
-static void end_answer(struct answer *answer)
+static void forget_answer(struct answer *answer)
 {
 	struct pv_node_daemon *daemon = answer->daemon;
+	struct answer **link = &daemon->answers;
 
+	pthread_mutex_lock(&daemon->lock);
+	while (*link != answer)
+		link = &(*link)->next;
+	*link = answer->next;
+	pthread_mutex_unlock(&daemon->lock);
+	free(answer);
+}
+
+static void end_answer(struct answer *answer)
+{
 	if (answer->local) {
 		pthread_mutex_lock(&answer->local->lock);
 		answer->local->answers--;
 		pthread_mutex_unlock(&answer->local->lock);
 	}
-	pthread_mutex_lock(&daemon->lock);
-	daemon->answers--;
-	pthread_mutex_unlock(&daemon->lock);
-	free(answer);
+	forget_answer(answer);
 }
 
 /* A node may only speak for itself, and only for volumes that it is configured for. */
@@ -247,7 +261,9 @@ static int judge(void *arg, const struct pv_offer *offer, bool proved,
 	ret = pv_local_status(local, status, err) ?: take_answer(local, err);
 	if (ret)
 		return ret;
+	pthread_mutex_lock(&answer->daemon->lock);
 	answer->local = local;
+	pthread_mutex_unlock(&answer->daemon->lock);
 	if (offer->kind == PV_OFFER_PROBE)
 		return 0;
 	if (status->role != PB_ROLE_BACKUP ||
@@ -294,38 +310,62 @@ static void *run_answer(void *arg)
 	return NULL;
 }
 
-/* Room for one more; a flood of strangers costs no more than this. */
-static bool may_answer(struct pv_node_daemon *daemon)
+/* Zero for what has none. */
+static void get_source(int fd, struct in6_addr *source)
 {
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+
+	memset(source, 0, sizeof(*source));
+	if (getpeername(fd, (struct sockaddr *)&addr, &len))
+		return;
+	if (addr.ss_family == AF_INET6)
+		*source = ((struct sockaddr_in6 *)&addr)->sin6_addr;
+	else if (addr.ss_family == AF_INET)
+		memcpy(source, &((struct sockaddr_in *)&addr)->sin_addr,
+		       sizeof(struct in_addr));
+}
+
+/* Room for one more?  A flood of strangers from one place leaves room for others. */
+static bool note_answer(struct answer *answer)
+{
+	struct pv_node_daemon *daemon = answer->daemon;
+	const struct answer *other;
+	u32 nr = 0, same = 0;
 	bool may;
 
 	pthread_mutex_lock(&daemon->lock);
-	may = daemon->answers < PV_MAX_ANSWERS;
-	if (may)
-		daemon->answers++;
+	for (other = daemon->answers; other; other = other->next) {
+		nr++;
+		same += !other->local && !memcmp(&other->source, &answer->source,
+						 sizeof(answer->source));
+	}
+	may = nr < PV_MAX_ANSWERS && same < PV_SOURCE_ANSWERS;
+	if (may) {
+		answer->next = daemon->answers;
+		daemon->answers = answer;
+	}
 	pthread_mutex_unlock(&daemon->lock);
 	return may;
 }
 
-static void begin_answer(struct pv_node_daemon *daemon, int fd)
+static bool begin_answer(struct pv_node_daemon *daemon, int fd)
 {
-	struct answer *answer = NULL;
+	struct answer *answer = calloc(1, sizeof(*answer));
 
-	if (may_answer(daemon)) {
-		answer = calloc(1, sizeof(*answer));
-		if (answer) {
-			answer->daemon = daemon;
-			answer->fd = fd;
-			if (!pv_thread(run_answer, answer))
-				return;
-			free(answer);
-		}
-		pthread_mutex_lock(&daemon->lock);
-		daemon->answers--;
-		pthread_mutex_unlock(&daemon->lock);
+	if (!answer)
+		return false;
+	answer->daemon = daemon;
+	answer->fd = fd;
+	get_source(fd, &answer->source);
+	if (!note_answer(answer)) {
+		free(answer);
+		return false;
 	}
-	pv_log(SD_WARNING, "too many connections at once: one is closed");
-	close(fd);
+	if (!pv_thread(run_answer, answer))
+		return true;
+	forget_answer(answer);
+	return false;
 }
 
 void *pv_answer_thread(void *arg)
@@ -337,7 +377,10 @@ void *pv_answer_thread(void *arg)
 	for (;;) {
 		fd = pb_net_accept(&daemon->listener, -1, -1, &err);
 		if (fd >= 0) {
-			begin_answer(daemon, fd);
+			if (begin_answer(daemon, fd))
+				continue;
+			pv_log(SD_WARNING, "too many connections at once: one is closed");
+			close(fd);
 			continue;
 		}
 		if (fd == -EAGAIN || fd == -EINTR)
@@ -356,40 +399,28 @@ void *pv_answer_thread(void *arg)
 #define PROBE_MS	5000
 
 /**
- * struct probe - a round of probes
+ * struct prober - tries one endpoint, for all volumes; a dead one is waited for by
+ * its own thread alone
+ * @next: another one
  * @daemon: by whom
- * @nr_silent: how many
- * @silent: endpoints that did not answer in this round: not asked again for
- *	another volume
+ * @address: of another node
+ * @silent: it did not answer in this round, and is not asked for another volume
  */
-struct probe {
+struct prober {
+	struct prober			*next;
 	struct pv_node_daemon		*daemon;
-	u32				nr_silent;
-	const struct pb_endpoint	*silent[PB_MAX_REPLICAS];
+	const struct pb_endpoint	*address;
+	bool				silent;
 };
 
-static bool is_silent(const struct probe *probe,
-		      const struct pb_endpoint *endpoint)
-{
-	u32 i;
-
-	for (i = 0; i < probe->nr_silent; i++)
-		if (!strcmp(probe->silent[i]->host, endpoint->host) &&
-		    !strcmp(probe->silent[i]->port, endpoint->port))
-			return true;
-	return false;
-}
-
-static void probe_peer(struct probe *probe, struct pv_local *local, int peer,
+static void probe_peer(struct prober *prober, struct pv_local *local, int peer,
 		       const struct pv_say *say)
 {
-	const struct pb_endpoint *address;
 	struct pv_offer offer;
 	struct pb_error err;
 	int ret = -EHOSTUNREACH;
 
-	address = &local->config->replicas[peer].address;
-	if (!is_silent(probe, address)) {
+	if (!prober->silent) {
 		make_offer(local, PV_OFFER_PROBE, say->ping.replica,
 			   say->ping.disk_view, &offer);
 		ret = dial_peer(local, peer, &offer, &err);
@@ -397,9 +428,8 @@ static void probe_peer(struct probe *probe, struct pv_local *local, int peer,
 			pv_log(SD_DEBUG, "%s: probe of %s: %s",
 			       local->config->name,
 			       local->config->replicas[peer].node, err.text);
-		if (ret < 0 && ret != -ECONNREFUSED && ret != -EACCES &&
-		    probe->nr_silent < PB_MAX_REPLICAS)
-			probe->silent[probe->nr_silent++] = address;
+		prober->silent = ret < 0 && ret != -ECONNREFUSED &&
+				 ret != -EACCES;
 	}
 	pthread_mutex_lock(&local->lock);
 	local->reached[peer] = ret >= 0 ? pb_boot_ms() : 0;
@@ -407,8 +437,10 @@ static void probe_peer(struct probe *probe, struct pv_local *local, int peer,
 }
 
 /* All that it is not linked to. */
-static void probe_volume(struct probe *probe, struct pv_local *local, bool all)
+static void probe_volume(struct prober *prober, struct pv_local *local,
+			 bool all)
 {
+	const struct pb_replica_config *peer;
 	struct pb_ioc_status status;
 	struct pv_say say;
 	struct pb_error err;
@@ -426,32 +458,69 @@ static void probe_volume(struct probe *probe, struct pv_local *local, bool all)
 	if (!all && !missing)
 		return;
 	for (i = 0; i < local->config->nr_replicas; i++) {
+		peer = &local->config->replicas[i];
 		if ((int)i == local->self ||
+		    !pb_same_endpoint(&peer->address, prober->address) ||
 		    (status.downstream.state == PB_LINK_UP &&
-		     !strcmp(status.downstream.name,
-			     local->config->replicas[i].node)))
+		     !strcmp(status.downstream.name, peer->node)))
 			continue;
-		probe_peer(probe, local, i, &say);
+		probe_peer(prober, local, i, &say);
+		if (missing)
+			pv_local_kick(local);
 	}
-	if (missing)
-		pv_local_kick(local);
 }
 
-void *pv_probe_thread(void *arg)
+static void *run_prober(void *arg)
 {
-	struct pv_node_daemon *daemon = arg;
+	struct prober *prober = arg;
 	u64 next_all = 0;
 	u32 i;
 
 	for (;;) {
-		struct probe probe = { .daemon = daemon };
 		bool all = pb_boot_ms() >= next_all;
 
 		if (all)
 			next_all = pb_boot_ms() + PROBE_MS;
-		for (i = 0; i < daemon->nr; i++)
-			probe_volume(&probe, &daemon->locals[i], all);
+		prober->silent = false;
+		for (i = 0; i < prober->daemon->nr; i++)
+			probe_volume(prober, &prober->daemon->locals[i], all);
 		usleep(PROBE_SOON_MS * 1000);
 	}
 	return NULL;
+}
+
+/* If there is none yet.  They are for ever, and so is the list. */
+static int start_prober(struct prober **list, struct pv_node_daemon *daemon,
+			const struct pb_endpoint *address)
+{
+	struct prober *prober;
+
+	for (prober = *list; prober; prober = prober->next)
+		if (pb_same_endpoint(prober->address, address))
+			return 0;
+	prober = calloc(1, sizeof(*prober));
+	if (!prober)
+		return -ENOMEM;
+	prober->next = *list;
+	prober->daemon = daemon;
+	prober->address = address;
+	*list = prober;
+	return pv_thread(run_prober, prober);
+}
+
+int pv_probe_start(struct pv_node_daemon *daemon)
+{
+	struct prober *list = NULL;
+	u32 i, j;
+	int ret = 0;
+
+	for (i = 0; i < daemon->nr; i++) {
+		const struct pv_local *local = &daemon->locals[i];
+
+		for (j = 0; !ret && j < local->config->nr_replicas; j++)
+			if ((int)j != local->self)
+				ret = start_prober(&list, daemon,
+						   &local->config->replicas[j].address);
+	}
+	return ret;
 }

@@ -8,6 +8,8 @@
  *	GET  /v1/volumes/NAME		one
  *	GET  /v1/volumes/NAME/history	its views; ?from=NUMBER
  *	POST /v1/ping			from a node: see talk.h
+ *	POST /v1/wait			{"node": NAME, "known": N}: answered when there is
+ *					news for the node, so that it pings: {"known": N}
  *	POST /v1/volumes/NAME/COMMAND	{"node": NAME}: see pv_command_name()
  *
  * Whoever asks must have a certificate that the authority has signed; with it
@@ -35,7 +37,14 @@
 /* Beside connections. */
 #define MORE_FILES		64
 #define IDLE_SECONDS		60
+/* So many refusals are logged in such a time, ms: anybody can cause one. */
+#define MAX_REFUSALS		20
+#define REFUSALS_MS		60000
+/* Who waits for news is answered at the latest after this, ms: it may be gone. */
+#define WAIT_MS			2000
 #define PRIORITIES		"SECURE128:-VERS-ALL:+VERS-TLS1.3"
+
+struct request;
 
 /**
  * struct pv_http - the listening server
@@ -46,6 +55,12 @@
  * @ca: the authority's certificates, for as long as @daemon is there
  * @certificate: our own
  * @key: and its key
+ * @refusals_end: when refusals are counted anew, in pb_boot_ms()
+ * @refusals: logged since then
+ * @unlogged: not logged since then
+ * @refusal: the last one that was
+ * @waiting: requests that wait for news
+ * @rung: @changes of the server when they were looked through
  */
 struct pv_http {
 	struct pv_server	*server;
@@ -55,6 +70,12 @@ struct pv_http {
 	char			*ca;
 	char			*certificate;
 	char			*key;
+	u64			refusals_end;
+	u32			refusals;
+	u32			unlogged;
+	char			refusal[256];
+	struct request		*waiting;
+	u64			rung;
 };
 
 /**
@@ -64,6 +85,12 @@ struct pv_http {
  * @len: so many bytes
  * @room: for so many
  * @error: HTTP status that it gets in the end, or 0
+ * @connection: of one that waits for news, suspended; NULL if it does not
+ * @next: the next one of those
+ * @waited: it has waited, and is to be answered
+ * @node: for whom it waits
+ * @known: what that one knows
+ * @until: how long, boot time in ms
  */
 struct request {
 	gnutls_x509_crt_t	crt;
@@ -71,6 +98,12 @@ struct request {
 	size_t			len;
 	size_t			room;
 	int			error;
+	struct MHD_Connection	*connection;
+	struct request		*next;
+	bool			waited;
+	char			node[PB_NAME_LEN];
+	u64			known;
+	u64			until;
 };
 
 static enum MHD_Result send_text(struct MHD_Connection *connection, int status,
@@ -119,32 +152,83 @@ static enum MHD_Result send_error(struct MHD_Connection *connection,
 
 /* Who asks */
 
+static const char *address_of(struct MHD_Connection *connection, char *text,
+			      size_t size)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(connection,
+				       MHD_CONNECTION_INFO_CONNECTION_FD);
+	return pb_net_peer_text(info ? info->connect_fd : -1, text, size);
+}
+
+/* Somebody wanted what is not his.  A line; but not the same again and again. */
+static void log_refusal(struct pv_http *http, struct MHD_Connection *connection,
+			const char *fmt, ...)
+{
+	char text[sizeof(http->refusal)], from[80];
+	u64 now = pb_boot_ms();
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (now >= http->refusals_end) {
+		if (http->unlogged)
+			pv_log(SD_WARNING, "%u more requests were refused",
+			       http->unlogged);
+		http->refusals_end = now + REFUSALS_MS;
+		http->refusals = 0;
+		http->unlogged = 0;
+		*http->refusal = '\0';
+	}
+	if (http->refusals == MAX_REFUSALS || !strcmp(text, http->refusal)) {
+		http->unlogged++;
+		return;
+	}
+	http->refusals++;
+	memcpy(http->refusal, text, sizeof(text));
+	pv_log(SD_WARNING, "request from %s refused: %s",
+	       address_of(connection, from, sizeof(from)), text);
+}
+
 /* The certificate of who asks, or NULL if there is none that can be trusted. */
-static gnutls_x509_crt_t peer_certificate(struct MHD_Connection *connection)
+static gnutls_x509_crt_t peer_certificate(struct pv_http *http,
+					  struct MHD_Connection *connection)
 {
 	gnutls_typed_vdata_st purpose = {
 		.type = GNUTLS_DT_KEY_PURPOSE_OID,
 		.data = (u8 *)GNUTLS_KP_TLS_WWW_CLIENT,
 	};
 	const union MHD_ConnectionInfo *info;
-	const gnutls_datum_t *chain;
+	const gnutls_datum_t *chain = NULL;
+	unsigned int status, nr = 0;
 	gnutls_x509_crt_t crt;
-	unsigned int status, nr;
+	struct pb_error err;
 
 	info = MHD_get_connection_info(connection,
 				       MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (!info ||
-	    gnutls_certificate_verify_peers(info->tls_session, &purpose, 1,
-					    &status) || status)
-		return NULL;
-	chain = gnutls_certificate_get_peers(info->tls_session, &nr);
-	if (!chain || !nr || gnutls_x509_crt_init(&crt))
-		return NULL;
-	if (gnutls_x509_crt_import(crt, chain, GNUTLS_X509_FMT_DER)) {
-		gnutls_x509_crt_deinit(crt);
+	if (info)
+		chain = gnutls_certificate_get_peers(info->tls_session, &nr);
+	if (!chain || !nr) {
+		log_refusal(http, connection, "it showed no certificate");
 		return NULL;
 	}
-	return crt;
+	if (gnutls_x509_crt_init(&crt))
+		return NULL;
+	if (gnutls_x509_crt_import(crt, chain, GNUTLS_X509_FMT_DER) ||
+	    gnutls_certificate_verify_peers(info->tls_session, &purpose, 1,
+					    &status)) {
+		log_refusal(http, connection, "its certificate is not one");
+	} else if (status) {
+		pv_crt_untrusted(crt, status, "a stranger",
+				 http->server->config->ca, &err);
+		log_refusal(http, connection, "%s", err.text);
+	} else {
+		return crt;
+	}
+	gnutls_x509_crt_deinit(crt);
+	return NULL;
 }
 
 /* As whom may it command this volume?  NULL: as nobody. */
@@ -174,14 +258,18 @@ static enum MHD_Result answer_ping(struct pv_http *http,
 	struct json_object *object;
 	struct pv_told *tolds;
 	struct pb_error err;
+	char name[64];
+	u32 i;
 	int ret;
 
 	ret = pv_report_parse(request->body ?: "", request->len, &report, &err);
 	if (ret)
 		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
 	if (!pv_crt_has_name(crt, report.node)) {
-		pv_log(SD_WARNING, "a ping for node %s came with a certificate that has another name",
-		       report.node);
+		pv_crt_name(crt, name, sizeof(name));
+		log_refusal(http, connection,
+			    "a ping for node %s with the certificate of %s",
+			    report.node, name);
 		free(report.says);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
 				  "a node may only speak for itself");
@@ -192,10 +280,84 @@ static enum MHD_Result answer_ping(struct pv_http *http,
 		return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				  "no memory");
 	}
+	for (i = 0; i < report.nr; i++)
+		if (tolds[i].code == PV_NOT_YOURS)
+			log_refusal(http, connection,
+				    "node %s has no replica of the volume that it told of",
+				    report.node);
 	object = pv_told_json(tolds, report.nr);
 	free(tolds);
 	free(report.says);
 	return send_json(connection, MHD_HTTP_OK, object);
+}
+
+/* Waiting for news */
+
+static enum MHD_Result answer_waited(struct pv_http *http,
+				     struct MHD_Connection *connection)
+{
+	struct json_object *object = json_object_new_object();
+
+	pb_json_add_u64(object, "known", http->server->changes);
+	return send_json(connection, MHD_HTTP_OK, object);
+}
+
+static enum MHD_Result answer_wait(struct pv_http *http,
+				   struct MHD_Connection *connection,
+				   struct request *request)
+{
+	struct pb_error err;
+
+	if (request->waited)
+		return answer_waited(http, connection);
+	if (pv_wait_parse(request->body ?: "", request->len, request->node,
+			  &request->known, &err))
+		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
+	if (!pv_crt_has_name(request->crt, request->node))
+		return send_error(connection, MHD_HTTP_FORBIDDEN,
+				  "a node may only ask for itself");
+	if (pv_server_has_news(http->server, request->node, request->known))
+		return answer_waited(http, connection);
+	request->until = pb_boot_ms() + WAIT_MS;
+	request->connection = connection;
+	request->next = http->waiting;
+	http->waiting = request;
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
+/* The next MHD_run() calls handle() for it again. */
+static void end_wait(struct request **place)
+{
+	struct request *request = *place;
+
+	*place = request->next;
+	request->waited = true;
+	MHD_resume_connection(request->connection);
+	request->connection = NULL;
+}
+
+bool pv_http_ring(struct pv_http *http)
+{
+	struct pv_server *server = http->server;
+	bool changed = http->rung != server->changes, rung = false;
+	struct request **place = &http->waiting;
+	u64 now = pb_boot_ms();
+
+	http->rung = server->changes;
+	while (*place) {
+		struct request *request = *place;
+
+		if (now >= request->until ||
+		    (changed && pv_server_has_news(server, request->node,
+						   request->known))) {
+			end_wait(place);
+			rung = true;
+		} else {
+			place = &request->next;
+		}
+	}
+	return rung;
 }
 
 static int command_status(int ret)
@@ -223,11 +385,18 @@ static enum MHD_Result answer_command(struct pv_http *http,
 	struct json_object *object;
 	char node[PB_NAME_LEN];
 	struct pb_error err;
+	char name[64];
 	int ret;
 
-	if (!by)
+	if (!by) {
+		pv_crt_name(crt, name, sizeof(name));
+		log_refusal(http, connection,
+			    "%s of %s with the certificate of %s, which is neither one of its nodes nor an operator",
+			    pv_command_name(command), volume->config->name,
+			    name);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
 				  "commands are for the volume's nodes and for operators");
+	}
 	object = pv_parse_document(request->body ?: "", request->len, &err);
 	if (!object)
 		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
@@ -299,16 +468,19 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection,
 
 static enum MHD_Result answer(struct pv_http *http,
 			      struct MHD_Connection *connection,
-			      gnutls_x509_crt_t crt, const char *url,
-			      bool post, const struct request *request)
+			      const char *url, bool post,
+			      struct request *request)
 {
 	static const char volumes[] = "/v1/volumes/";
 	struct pv_server *server = http->server;
+	gnutls_x509_crt_t crt = request->crt;
 	size_t len = 0;
 	char *text;
 
 	if (post && !strcmp(url, "/v1/ping"))
 		return answer_ping(http, connection, crt, request);
+	if (post && !strcmp(url, "/v1/wait"))
+		return answer_wait(http, connection, request);
 	if (!strncmp(url, volumes, strlen(volumes)))
 		return answer_volume(http, connection, crt,
 				     url + strlen(volumes), post, request);
@@ -360,9 +532,10 @@ static void take_body(struct request *request, const char *data, size_t size)
  * The first call has nothing but the headers.  The body of a stranger is not kept,
  * nor waited for.
  */
-static enum MHD_Result begin(struct MHD_Connection *connection, void **context)
+static enum MHD_Result begin(struct pv_http *http,
+			     struct MHD_Connection *connection, void **context)
 {
-	gnutls_x509_crt_t crt = peer_certificate(connection);
+	gnutls_x509_crt_t crt = peer_certificate(http, connection);
 	struct request *request;
 
 	if (!crt)
@@ -388,7 +561,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 
 	(void)version;
 	if (!request)
-		return begin(connection, context);
+		return begin(arg, connection, context);
 	if (*size) {
 		take_body(request, data, *size);
 		*size = 0;
@@ -399,7 +572,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection,
 	if (!post && strcmp(method, MHD_HTTP_METHOD_GET))
 		return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				  "only GET and POST");
-	return answer(arg, connection, request->crt, url, post, request);
+	return answer(arg, connection, url, post, request);
 }
 
 static void completed(void *arg, struct MHD_Connection *connection,
@@ -458,6 +631,7 @@ static int start_daemon(struct pv_http *http, struct pb_error *err)
 		return -ENOENT;
 	http->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TLS |
 					MHD_USE_NO_LISTEN_SOCKET |
+					MHD_ALLOW_SUSPEND_RESUME |
 					MHD_USE_ERROR_LOG,
 		0, NULL, NULL, handle, http,
 		MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
@@ -551,6 +725,8 @@ static void wipe(char *text)
 
 void pv_http_close(struct pv_http *http)
 {
+	while (http->waiting)
+		end_wait(&http->waiting);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
 	pb_net_unlisten(&http->listener);
@@ -592,7 +768,9 @@ int pv_http_run(struct pv_http *http)
 
 	for (i = 0; i < http->listener.nr; i++)
 		accept_all(http, http->listener.fds[i]);
-	MHD_run(http->daemon);
+	do
+		MHD_run(http->daemon);
+	while (pv_http_ring(http));
 	if (MHD_get_timeout(http->daemon, &timeout) != MHD_YES)
 		return -1;
 	return timeout < IDLE_SECONDS * 1000 ? (int)timeout :

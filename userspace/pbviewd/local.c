@@ -48,18 +48,6 @@ static bool has_name(const struct pb_ioc_dev *dev, const char *name)
 	return !strcmp(found, name);
 }
 
-static int ask(struct pv_local *local, const struct pb_ioc_dev *dev,
-	       struct pb_ioc_status *status, struct pb_error *err)
-{
-	int ret = pb_ctl_status(&local->daemon->ctl, dev, status, err);
-
-	if (!ret && memcmp(status->volume, local->config->uuid, PB_UUID_LEN))
-		ret = pb_fail(err, -ENODEV,
-			      "device %s is another volume, not %s",
-			      local->config->name, local->config->name);
-	return ret;
-}
-
 static int find_dev(struct pv_local *local, struct pb_ioc_status *status,
 		    struct pb_error *err)
 {
@@ -70,9 +58,17 @@ static int find_dev(struct pv_local *local, struct pb_ioc_status *status,
 	if (ret)
 		return ret;
 	ret = pb_fail(err, -ENODEV, "%s is not set up", local->config->name);
-	for (i = 0; ret && i < nr; i++)
-		if (has_name(&devs[i], local->config->name))
-			ret = ask(local, &devs[i], status, err);
+	for (i = 0; ret && i < nr; i++) {
+		if (!has_name(&devs[i], local->config->name))
+			continue;
+		if (memcmp(devs[i].volume, local->config->uuid, PB_UUID_LEN))
+			ret = pb_fail(err, -ENODEV,
+				      "device %s is another volume, not %s",
+				      local->config->name, local->config->name);
+		else
+			ret = pb_ctl_status(&local->daemon->ctl, &devs[i],
+					    status, err);
+	}
 	free(devs);
 	return ret;
 }
@@ -81,7 +77,8 @@ static int find_dev(struct pv_local *local, struct pb_ioc_status *status,
 static int ask_kernel(struct pv_local *local, struct pb_ioc_status *status,
 		      struct pb_error *err)
 {
-	if (local->dev.major && !ask(local, &local->dev, status, err))
+	if (local->dev.major &&
+	    !pb_ctl_status(&local->daemon->ctl, &local->dev, status, err))
 		return 0;
 	return find_dev(local, status, err);
 }
@@ -130,6 +127,16 @@ static void forget_reached(struct pv_local *local, const char *node)
 	pthread_mutex_unlock(&local->lock);
 }
 
+/* While nobody waits for it a backup has time to be connected to at all. */
+static u64 patience_ms(const struct pv_local *local,
+		       const struct pb_ioc_status *status)
+{
+	bool waited_for = status->view.members[1].flags & PB_MEMBER_SYNCED;
+
+	return local->config->timeout_ms +
+	       (waited_for || local->was_linked ? 0 : PV_DIAL_MS);
+}
+
 /*
  * Nothing was heard of it for so long, in this view.  A backup that is dead is
  * not waited for like this: its pings are missed sooner.
@@ -139,13 +146,17 @@ static bool is_unreachable(struct pv_local *local,
 {
 	u64 now = pb_boot_ms();
 
-	if (!has_backup(status) || local->linked_view != status->view.number) {
+	/* While leases that it gave are not over the kernel lets no backup in. */
+	if (!has_backup(status) || status->hold_left_ms ||
+	    local->linked_view != status->view.number) {
 		local->linked_view = status->view.number;
 		local->linked = now;
+		local->was_linked = false;
 	} else if (is_linked(status)) {
 		local->linked = now - status->downstream.silent_ms;
+		local->was_linked = true;
 	}
-	if (now - local->linked <= local->config->timeout_ms)
+	if (now - local->linked <= patience_ms(local, status))
 		return false;
 	forget_reached(local, status->view.members[1].name);
 	return true;
@@ -284,6 +295,8 @@ static void obey(struct pv_local *local, const struct pv_order *order,
 	char text[512];
 	int ret;
 
+	pv_log(SD_DEBUG, "%s: told of view %llu", local->config->name,
+	       (unsigned long long)order->number);
 	make_view(order, &arg.view);
 	if (order->force &&
 	    !memcmp(order->replicas[0], status->replica, PB_UUID_LEN))
@@ -302,6 +315,17 @@ static void obey(struct pv_local *local, const struct pv_order *order,
 			 (unsigned long long)order->number, err.text);
 		complain(local, text);
 	}
+}
+
+static void note_role(struct pv_local *local,
+		      const struct pb_ioc_status *status)
+{
+	if (status->role == local->role)
+		return;
+	local->role = status->role;
+	pv_log(SD_NOTICE, "%s: %s", local->config->name,
+	       pb_role_name(status->role));
+	pv_hook(local, status->role, status->view.number);
 }
 
 /*
@@ -330,19 +354,10 @@ static bool obey_all(struct pv_local *local, struct pb_ioc_status *status)
 		if (ask_kernel(local, status, &err) ||
 		    status->incarnation != local->incarnation)
 			break;
+		/* Hooks hear also of a role that the next order ends. */
+		note_role(local, status);
 	}
 	return told;
-}
-
-static void note_role(struct pv_local *local,
-		      const struct pb_ioc_status *status)
-{
-	if (status->role == local->role)
-		return;
-	local->role = status->role;
-	pv_log(SD_NOTICE, "%s: %s", local->config->name,
-	       pb_role_name(status->role));
-	pv_hook(local, status->role, status->view.number);
 }
 
 static void set_dev(struct pv_local *local, const struct pb_ioc_status *status,

@@ -102,7 +102,7 @@ static int on_event(sd_event_source *source, int fd, u32 events, void *arg)
 	while (!pb_ctl_next_event(&daemon->ctl, &event, 0, &err)) {
 		pv_log(SD_DEBUG, "kernel: %s: %s", pb_event_name(event.type),
 		       event.text);
-		local = pv_local_by_uuid(daemon, event.volume);
+		local = pv_local_by_uuid(daemon, event.dev.volume);
 		if (local)
 			pv_local_kick(local);
 		for (i = 0; event.lost && i < daemon->nr; i++)
@@ -224,7 +224,8 @@ static int start_all(struct pv_node_daemon *daemon)
 	for (i = 0; !ret && i < daemon->nr; i++)
 		ret = pv_local_start(&daemon->locals[i]);
 	return ret ?: pv_thread(pv_ping_thread, daemon) ?:
-	       pv_thread(pv_probe_thread, daemon) ?:
+	       pv_thread(pv_news_thread, daemon) ?:
+	       pv_probe_start(daemon) ?:
 	       pv_thread(pv_answer_thread, daemon);
 }
 

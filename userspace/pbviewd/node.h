@@ -30,10 +30,13 @@
 #define PV_REACHED_MS		12000
 /* Connections that are being taken at the same time. */
 #define PV_MAX_ANSWERS		64
+/* Of these, from one address, as long as nobody knows who it is. */
+#define PV_SOURCE_ANSWERS	32
 /* Of these, for one volume, once it is known which it is for. */
 #define PV_VOLUME_ANSWERS	4
 
 struct pv_node_daemon;
+struct answer;
 
 /**
  * struct pv_local - a volume that has a replica on this node
@@ -49,6 +52,7 @@ struct pv_node_daemon;
  * @role: as the hooks know it
  * @linked: boot time when a primary last heard of its backup, or its view began, ms
  * @linked_view: number of that view
+ * @was_linked: it has heard of it in that view
  * @keyed_bytes: bytes that had been sent and received when the connection to the
  *	backup came up: it gets new keys after a while
  * @keyed_connects: which connection that was,
@@ -87,6 +91,7 @@ struct pv_local {
 	u32				role;
 	u64				linked;
 	u64				linked_view;
+	bool				was_linked;
 	u64				keyed_bytes;
 	u64				keyed_connects;
 	u64				keyed_view;
@@ -137,7 +142,7 @@ struct pv_node_daemon {
 	pthread_mutex_t		lock;
 	pthread_cond_t		ping_wake;
 	bool			ping_now;
-	u32			answers;
+	struct answer		*answers;
 	u64			pinged;
 };
 
@@ -174,8 +179,11 @@ struct pv_local *pv_local_by_uuid(struct pv_node_daemon *daemon,
 
 /* The threads of the daemon: @arg is a struct pv_node_daemon. */
 void *pv_ping_thread(void *arg);
-void *pv_probe_thread(void *arg);
+void *pv_news_thread(void *arg);
 void *pv_answer_thread(void *arg);
+
+/* A thread for each node that probes are sent to.  Return: 0 or -errno. */
+int pv_probe_start(struct pv_node_daemon *daemon);
 
 /* Ping at once: something has changed that the server should know. */
 void pv_ping_now(struct pv_node_daemon *daemon);

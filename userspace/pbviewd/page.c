@@ -41,51 +41,23 @@ static struct json_object *view_json(const struct pv_stored_view *view)
 	return object;
 }
 
-/* What a node is in the current view. */
-static const char *place(const struct pv_served *volume, u32 node)
-{
-	const struct pv_view *view = &volume->state.view;
-
-	if (view->nr && view->members[0].node == node)
-		return "primary";
-	if (view->nr > 1 && view->members[1].node == node)
-		return "backup";
-	return volume->state.nodes[node].evicted ? "evicted" : "idle";
-}
-
-/* Why a node cannot be used, or what it does; for people. */
-static const char *condition(const struct pv_served *volume, u32 index)
-{
-	const struct pv_node *node = &volume->state.nodes[index];
-	u64 number = volume->state.view.number;
-
-	if (!node->heard)
-		return "never heard of";
-	if (pv_dead(&volume->state, index, pb_boot_ms()))
-		return "silent";
-	if (node->older_image)
-		return "its disk is an older copy";
-	if (node->ping.flags & PV_PING_FAILED)
-		return "its disk failed";
-	if (node->ping.view < number && node->ping.disk_view <= number)
-		return "not in this view yet";
-	if (node->ping.flags & PV_PING_STANDS)
-		return "waits for the next view";
-	if (node->ping.flags & PV_PING_UNREACHABLE)
-		return "cannot reach its backup";
-	return "well";
-}
-
 static struct json_object *node_json(const struct pv_served *volume, u32 index)
 {
 	const struct pv_node *node = &volume->state.nodes[index];
 	const struct pv_heard *heard = &volume->heard[index];
 	struct json_object *object = json_object_new_object();
-	char text[40];
+	u64 left = pv_left_alone(&volume->state, index, pb_boot_ms());
+	char text[PV_LINE_LEN];
 
 	pb_json_add_text(object, "node", volume->config->replicas[index].node);
-	pb_json_add_text(object, "role", place(volume, index));
-	pb_json_add_text(object, "condition", condition(volume, index));
+	pb_json_add_text(object, "role", pv_place(volume, index));
+	pv_condition(volume, index, text, sizeof(text));
+	pb_json_add_text(object, "condition", text);
+	pb_json_add_u64(object, "left_alone_ms", left);
+	pb_json_add_text(object, "left_alone_until",
+			 time_text(left ? pv_real_ns() + left * 1000000 : 0,
+				   text, sizeof(text)));
+	pb_json_add_u64(object, "drops", node->drops);
 	pb_json_add_bool(object, "evicted", node->evicted);
 	pb_json_add_bool(object, "heard", node->heard);
 	if (!node->heard)
@@ -106,60 +78,19 @@ static struct json_object *node_json(const struct pv_served *volume, u32 index)
 	return object;
 }
 
-static bool is_in_view(const struct pv_served *volume, u32 index)
-{
-	const struct pv_view *view = &volume->state.view;
-	const struct pv_node *node;
-
-	node = &volume->state.nodes[view->members[index].node];
-	return node->heard && node->ping.view == view->number;
-}
-
-static bool is_ailing(const struct pv_served *volume, u32 index)
-{
-	u32 node = volume->state.view.members[index].node;
-
-	return strcmp(condition(volume, node), "well");
-}
-
-/* What a person has to know first. */
-static const char *health(const struct pv_served *volume)
-{
-	const struct pv_view *view = &volume->state.view;
-	u64 now = pb_boot_ms();
-
-	if (volume->in_doubt)
-		return "the store failed: no view can be made";
-	if (volume->state.behind)
-		return "a replica knows a later view than this server: its store is an old one";
-	if (!view->number)
-		return "no view yet: no node with the volume's data has been heard of";
-	if (!volume->state.nodes[view->members[0].node].heard)
-		return "the primary has not been heard of since the server began";
-	if (pv_dead(&volume->state, view->members[0].node, now))
-		return "the primary is silent, and nobody can replace it";
-	if (!volume->state.acked || !is_in_view(volume, 0))
-		return "the primary has not moved into the view yet";
-	if (view->nr < 2)
-		return "no backup";
-	if (!is_in_view(volume, 1))
-		return "the backup has not moved into the view yet";
-	if (!view->members[1].synced)
-		return "the backup is being brought up to date";
-	if (is_ailing(volume, 0) || is_ailing(volume, 1))
-		return "a member is not well";
-	return "healthy";
-}
-
 struct json_object *pv_volume_json(const struct pv_served *volume)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *nodes = json_object_new_array();
+	char text[PV_ADVICE_LEN];
 	u32 i;
 
 	pb_json_add_text(object, "name", volume->config->name);
 	pb_json_add(object, "uuid", pb_json_uuid(volume->config->uuid));
-	pb_json_add_text(object, "health", health(volume));
+	pv_health(volume, text, sizeof(text));
+	pb_json_add_text(object, "health", text);
+	pv_advice(volume, text, sizeof(text));
+	pb_json_add_text(object, "advice", text);
 	pb_json_add(object, "view", volume->state.view.number ?
 		    view_json(&volume->stored.view) : NULL);
 	pb_json_add_bool(object, "acked", volume->state.acked);
@@ -290,6 +221,11 @@ static u64 is_behind(const struct pv_served *volume)
 	return volume->state.behind;
 }
 
+static u64 is_stuck(const struct pv_served *volume)
+{
+	return pv_is_stuck(volume);
+}
+
 static u64 pings_taken(const struct pv_served *volume)
 {
 	return volume->pings;
@@ -325,6 +261,9 @@ static const struct {
 	{ { "pbviewd_behind", "gauge",
 	    "Whether a replica knows a later view than the server." },
 	  is_behind },
+	{ { "pbviewd_stuck", "gauge",
+	    "Whether nobody can go on but a primary that does not." },
+	  is_stuck },
 	{ { "pbviewd_resync_left_bytes", "gauge",
 	    "Bytes that the primary still has to send to its backup." },
 	  sync_left },
@@ -352,7 +291,7 @@ static void node_metrics(FILE *out, struct pv_server *server)
 			label(out, "volume", volume->config->name);
 			fputc(',', out);
 			label(out, "node", volume->config->replicas[k].node);
-			fprintf(out, ",role=\"%s\"} %d\n", place(volume, k),
+			fprintf(out, ",role=\"%s\"} %d\n", pv_place(volume, k),
 				volume->state.nodes[k].heard &&
 				!pv_dead(&volume->state, k, pb_boot_ms()));
 		}
@@ -361,6 +300,10 @@ static void node_metrics(FILE *out, struct pv_server *server)
 
 char *pv_metrics_text(struct pv_server *server, size_t *len)
 {
+	static const struct metric rounds = {
+		"pbviewd_node_pings_total", "counter",
+		"Pings of nodes, each of all volumes of one of them."
+	};
 	static const struct metric stores = {
 		"pbviewd_stores_total", "counter", "Changes made durable."
 	};
@@ -382,6 +325,9 @@ char *pv_metrics_text(struct pv_server *server, size_t *len)
 		volume_metric(out, server, &volume_metrics[i].metric,
 			      volume_metrics[i].value);
 	node_metrics(out, server);
+	head(out, &rounds);
+	fprintf(out, "%s %llu\n", rounds.name,
+		(unsigned long long)server->round);
 	head(out, &stores);
 	fprintf(out, "%s %llu\n", stores.name,
 		(unsigned long long)server->stores);
@@ -431,13 +377,15 @@ static void node_row(FILE *out, const struct pv_served *volume, u32 index)
 {
 	const struct pv_node *node = &volume->state.nodes[index];
 	const struct pv_heard *heard = &volume->heard[index];
-	char text[64] = "";
+	char text[PV_LINE_LEN];
 
 	fputs("<tr>", out);
 	cell(out, volume->config->replicas[index].node);
-	cell(out, place(volume, index));
+	cell(out, pv_place(volume, index));
 	cell(out, node->heard ? pb_state_name(node->ping.state) : "");
-	cell(out, condition(volume, index));
+	pv_condition(volume, index, text, sizeof(text));
+	cell(out, text);
+	text[0] = 0;
 	if (heard->sync_total)
 		snprintf(text, sizeof(text), "%.1f %% copied, %llu MiB left",
 			 100.0 * (heard->sync_total - heard->sync_left) /
@@ -451,14 +399,18 @@ static void node_row(FILE *out, const struct pv_served *volume, u32 index)
 static void volume_part(FILE *out, const struct pv_served *volume)
 {
 	const struct pv_stored_view *view = &volume->stored.view;
-	char time[40];
+	char time[40], text[PV_ADVICE_LEN];
 	u32 i;
 
 	fputs("<h2>", out);
 	escape(out, volume->config->name);
 	fputs("</h2>\n<p><b>", out);
-	escape(out, health(volume));
-	fputs("</b></p>\n", out);
+	pv_health(volume, text, sizeof(text));
+	escape(out, text);
+	fputs("</b></p>\n<p>", out);
+	pv_advice(volume, text, sizeof(text));
+	escape(out, text);
+	fputs("</p>\n", out);
 	if (view->number) {
 		fprintf(out, "<p>View %llu since %s: ",
 			(unsigned long long)view->number,

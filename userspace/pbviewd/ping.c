@@ -1,29 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Pings: one for all volumes, at the interval or as soon as something happens
- * that the view server should know.
+ * that the view server should know, or that it has to tell: for that there is a
+ * second connection, with a question that it answers when there is news.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "node.h"
 
-/* How long an answer may take: longer than a ping's interval, shorter than a nap. */
+/*
+ * How long an answer may take: longer than a ping's interval, shorter than a nap.
+ * While none comes in time it may take twice as long each time: who gives up has to
+ * connect again, which costs a server that is far away or overloaded more than
+ * the answer would have.
+ */
 #define ANSWER_MS	1000
+#define ANSWER_MAX_MS	4000
+/* The answer to who waits for news: the server takes up to 2 s. */
+#define NEWS_MS		4000
+/* And how long not to ask again if there is none. */
+#define NO_NEWS_MS	500
 
 /**
  * struct pinger - what the pinging thread knows
  * @daemon: whose it is
  * @client: of the view server
  * @seq: of the next ping; see first_seq()
+ * @patience: how long the next answer may take, ms
  * @cut: the last one got no answer
  */
 struct pinger {
 	struct pv_node_daemon	*daemon;
 	struct pb_client	*client;
 	u64			seq;
+	unsigned int		patience;
 	bool			cut;
 };
 
@@ -103,6 +117,18 @@ static void take_answer(struct pinger *pinger, const char *text, size_t len)
 	free(tolds);
 }
 
+static void be_patient(struct pinger *pinger, int ret)
+{
+	unsigned int patience = ANSWER_MS;
+
+	if (ret == -ETIMEDOUT)
+		patience = pinger->patience < ANSWER_MAX_MS ?
+			   pinger->patience * 2 : ANSWER_MAX_MS;
+	if (patience != pinger->patience)
+		pb_client_timeout(pinger->client, patience);
+	pinger->patience = patience;
+}
+
 static void ping(struct pinger *pinger)
 {
 	struct pv_report report = { .seq = pinger->seq++ };
@@ -121,6 +147,7 @@ static void ping(struct pinger *pinger)
 						JSON_C_TO_STRING_PLAIN),
 			    &text, &len, &err);
 	json_object_put(object);
+	be_patient(pinger, ret);
 	if (!ret)
 		take_answer(pinger, text, len);
 	if (ret && !pinger->cut)
@@ -142,7 +169,9 @@ static void pause_until(struct pv_node_daemon *daemon, u64 next)
 
 void *pv_ping_thread(void *arg)
 {
-	struct pinger pinger = { .daemon = arg, .seq = first_seq() };
+	struct pinger pinger = {
+		.daemon = arg, .seq = first_seq(), .patience = ANSWER_MS,
+	};
 	struct pb_error err;
 	u64 began;
 
@@ -157,4 +186,43 @@ void *pv_ping_thread(void *arg)
 		pause_until(pinger.daemon,
 			    began + pinger.daemon->config->ping_ms);
 	}
+}
+
+/* Does not need to be there: a ping brings the same, later. */
+static void wait_news(struct pv_node_daemon *daemon, struct pb_client *client,
+		      u64 *known)
+{
+	struct json_object *object;
+	u64 before = *known;
+	struct pb_error err;
+	const char *text;
+	size_t len;
+	int ret;
+
+	object = pv_wait_json(daemon->config->node, *known);
+	ret = pb_client_ask(client, "/v1/wait",
+			    json_object_to_json_string_ext(object,
+						JSON_C_TO_STRING_PLAIN),
+			    &text, &len, &err) ?:
+	      pv_news_parse(text, len, known, &err);
+	json_object_put(object);
+	if (ret)
+		usleep(NO_NEWS_MS * 1000);
+	else if (*known != before)
+		pv_ping_now(daemon);
+}
+
+void *pv_news_thread(void *arg)
+{
+	struct pv_node_daemon *daemon = arg;
+	struct pb_client *client;
+	struct pb_error err;
+	u64 known = 0;
+
+	if (pb_client_open(daemon->config, NEWS_MS, &client, &err)) {
+		pv_log(SD_CRIT, "%s", err.text);
+		abort();
+	}
+	for (;;)
+		wait_news(daemon, client, &known);
 }

@@ -57,10 +57,12 @@ static int on_http_timer(sd_event_source *source, uint64_t usec, void *arg)
 static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct serve *serve = arg;
+	u32 ms = pv_server_tick(&serve->server);
 
 	(void)usec;
-	pv_server_tick(&serve->server);
-	sd_event_source_set_time_relative(source, PV_TICK_MS * 1000);
+	if (pv_http_ring(serve->http))
+		run_http(serve);
+	sd_event_source_set_time_relative(source, ms * 1000ULL);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 

@@ -15,7 +15,7 @@
 
 #include "server.h"
 
-static u64 real_ns(void)
+u64 pv_real_ns(void)
 {
 	struct timespec now;
 
@@ -94,6 +94,7 @@ static int take_stored(struct pv_server *server, struct pv_served *volume,
 	state->acked = stored.acked;
 	state->handover = stored.handover;
 	state->handover_ends = 0;
+	state->since = 0;
 	volume->stored = stored;
 	volume->in_doubt = false;
 	return 0;
@@ -108,7 +109,7 @@ static void give_view(const struct pv_served *volume, const char *by,
 	if (to->number != view->number) {
 		memset(to, 0, sizeof(*to));
 		to->number = view->number;
-		to->time_ns = real_ns();
+		to->time_ns = pv_real_ns();
 		to->why = view->why;
 		snprintf(to->by, sizeof(to->by), "%s", by);
 	}
@@ -139,40 +140,95 @@ static void log_view(const struct pv_served *volume)
 	pv_log(SD_NOTICE, "%s: view %llu: %s: %s", volume->config->name,
 	       (unsigned long long)view->number, members,
 	       pv_why_text(view->why));
+	if (view->why == PV_WHY_BACKUP_UNREACHABLE)
+		pv_log(SD_NOTICE, "%s: %s says: %s", volume->config->name,
+		       node_name(volume, view->members[0].node),
+		       volume->heard[view->members[0].node].reason);
+	if (view->why != PV_WHY_BACKUP_UNREACHABLE &&
+	    view->why != PV_WHY_BACKUP_DEAD)
+		return;
+	for (i = 0; i < volume->state.nr_nodes; i++)
+		if (pv_left_alone(&volume->state, i, volume->state.latest))
+			pv_log(SD_NOTICE, "%s: %s is left alone for %llu s, dropped %u times",
+			       volume->config->name, node_name(volume, i),
+			       (unsigned long long)volume->state.nodes[i].left_ms / 1000,
+			       volume->state.nodes[i].drops);
 }
 
-/* The state has changed: it is made durable, or in doubt. */
-static int keep(struct pv_server *server, struct pv_served *volume,
-		const char *by, struct pb_error *err)
+/* The state has changed: it is to be made durable, by save_all(). */
+static void keep(struct pv_served *volume, const char *by)
 {
 	const struct pv_volume *state = &volume->state;
-	bool is_new = volume->stored.view.number != state->view.number;
-	struct pv_stored stored = volume->stored;
+	struct pv_stored *next = &volume->next;
 	u32 i;
-	int ret;
 
-	give_view(volume, by, &stored.view);
-	stored.acked = state->acked;
-	stored.handover = state->handover;
-	stored.nr_evicted = 0;
+	*next = volume->stored;
+	give_view(volume, by, &next->view);
+	next->acked = state->acked;
+	next->handover = state->handover;
+	next->nr_evicted = 0;
 	for (i = 0; i < state->nr_nodes; i++)
 		if (state->nodes[i].evicted)
-			snprintf(stored.evicted[stored.nr_evicted++],
+			snprintf(next->evicted[next->nr_evicted++],
 				 PB_NAME_LEN, "%s", node_name(volume, i));
-	server->stores++;
-	ret = server->store->ops->save(server->store, volume->config->uuid,
-				       &stored, err);
-	if (ret) {
-		server->failures++;
-		volume->in_doubt = true;
-		pv_log(SD_CRIT, "%s: the store failed, views wait: %s",
-		       volume->config->name, err->text);
-		return ret;
-	}
-	volume->stored = stored;
+	volume->unsaved = true;
+}
+
+static void note_saved(struct pv_server *server, struct pv_served *volume)
+{
+	bool is_new = volume->stored.view.number != volume->next.view.number;
+
+	if (is_new || volume->stored.handover != volume->next.handover)
+		volume->changed = ++server->changes;
+	volume->stored = volume->next;
+	volume->unsaved = false;
 	if (is_new)
 		log_view(volume);
-	return 0;
+}
+
+static void save_one(struct pv_server *server, struct pv_served *volume)
+{
+	const struct pv_save save = { volume->config->uuid, &volume->next };
+	struct pb_error err;
+
+	if (!server->store->ops->save(server->store, &save, 1, &err)) {
+		note_saved(server, volume);
+		return;
+	}
+	server->failures++;
+	volume->unsaved = false;
+	volume->in_doubt = true;
+	pv_log(SD_CRIT, "%s: the store failed, views wait: %s",
+	       volume->config->name, err.text);
+}
+
+/*
+ * What is kept is made durable, or in doubt: all at once, and one by one if that
+ * fails, so that the trouble of one volume is not that of the others.
+ */
+static void save_all(struct pv_server *server)
+{
+	struct pb_error err;
+	u32 i, nr = 0;
+	bool saved;
+
+	for (i = 0; i < server->nr; i++)
+		if (server->volumes[i].unsaved)
+			server->saves[nr++] = (struct pv_save) {
+				server->volumes[i].config->uuid,
+				&server->volumes[i].next
+			};
+	server->stores += nr;
+	saved = nr > 1 && !server->store->ops->save(server->store,
+						    server->saves, nr, &err);
+	for (i = 0; i < server->nr && nr; i++) {
+		if (!server->volumes[i].unsaved)
+			continue;
+		if (saved)
+			note_saved(server, &server->volumes[i]);
+		else
+			save_one(server, &server->volumes[i]);
+	}
 }
 
 /* Before anything happens to a volume. */
@@ -261,7 +317,7 @@ static void note_heard(struct pv_served *volume, u32 node,
 {
 	struct pv_heard *heard = &volume->heard[node];
 
-	heard->time_ns = real_ns();
+	heard->time_ns = pv_real_ns();
 	heard->sync_total = say->sync_total;
 	heard->sync_left = say->sync_left;
 	memcpy(heard->reason, say->reason, sizeof(heard->reason));
@@ -295,16 +351,17 @@ static u64 reach_bits(const struct pv_served *volume, const struct pv_say *say)
 }
 
 static u32 take_say(struct pv_server *server, struct pv_served *volume,
-		    u32 node, const struct pv_say *say, struct pb_error *err)
+		    u32 node, const struct pv_say *say, u64 now)
 {
 	struct pv_ping ping = say->ping;
-	int ret = settle(server, volume, err);
+	struct pb_error err;
+	int ret = settle(server, volume, &err);
 
 	if (ret)
 		return PV_NO_STORE;
 	ping.node = node;
 	ping.reaches = reach_bits(volume, say);
-	ret = pv_ping(&volume->state, &ping, pb_boot_ms());
+	ret = pv_ping(&volume->state, &ping, now);
 	if (ret == -EINVAL)
 		return PV_INVALID;
 	if (ret == -ESTALE) {
@@ -314,58 +371,120 @@ static u32 take_say(struct pv_server *server, struct pv_served *volume,
 	}
 	volume->pings++;
 	note_heard(volume, node, say);
-	if (ret && keep(server, volume, "", err))
-		return PV_NO_STORE;
+	if (ret)
+		keep(volume, "");
 	return PV_TAKEN;
+}
+
+/* What a node says of one volume; the volume, if it is one of the node's. */
+static struct pv_served *hear(struct pv_server *server, const char *name,
+			      const struct pv_say *say, u64 now,
+			      struct pv_told *told)
+{
+	struct pv_served *volume = volume_by_uuid(server, say->volume);
+	int node = volume ? pb_config_replica(volume->config, name) : -1;
+
+	memcpy(told->volume, say->volume, PB_UUID_LEN);
+	told->code = PV_NOT_YOURS;
+	if (node < 0)
+		return NULL;
+	told->code = PV_INVALID;
+	if (volume->round == server->round)
+		return NULL;
+	volume->round = server->round;
+	told->code = take_say(server, volume, node, say, now);
+	told->seq = volume->state.nodes[node].ping.seq;
+	return volume;
 }
 
 int pv_server_ping(struct pv_server *server, const struct pv_report *report,
 		   struct pv_told **tolds)
 {
-	struct pv_served *volume;
-	struct pb_error err;
-	int node;
+	struct pv_served **heard = calloc(report->nr + 1, sizeof(*heard));
+	u64 now = pb_boot_ms();
 	u32 i;
 
 	*tolds = calloc(report->nr + 1, sizeof(**tolds));
-	if (!*tolds)
+	if (!heard || !*tolds) {
+		free(heard);
+		free(*tolds);
 		return -ENOMEM;
+	}
 	server->round++;
+	for (i = 0; i < report->nr; i++)
+		heard[i] = hear(server, report->node, &report->says[i], now,
+				&(*tolds)[i]);
+	save_all(server);
 	for (i = 0; i < report->nr; i++) {
 		struct pv_told *told = &(*tolds)[i];
 
-		memcpy(told->volume, report->says[i].volume, PB_UUID_LEN);
-		told->code = PV_NOT_YOURS;
-		volume = volume_by_uuid(server, told->volume);
-		node = volume ? pb_config_replica(volume->config,
-						  report->node) : -1;
-		if (node < 0)
+		if (!heard[i] || told->code != PV_TAKEN)
 			continue;
-		told->code = PV_INVALID;
-		if (volume->round == server->round)
-			continue;
-		volume->round = server->round;
-		told->code = take_say(server, volume, node, &report->says[i],
-				      &err);
-		told->seq = volume->state.nodes[node].ping.seq;
-		if (told->code == PV_TAKEN)
-			tell(server, volume, node, told);
+		if (heard[i]->in_doubt)
+			told->code = PV_NO_STORE;
+		else
+			tell(server, heard[i],
+			     pb_config_replica(heard[i]->config, report->node),
+			     told);
 	}
+	free(heard);
 	return 0;
 }
 
-void pv_server_tick(struct pv_server *server)
+/*
+ * A view is made in a ping of its primary: when a member has died the others are to
+ * ping at once.
+ */
+static void note_deaths(struct pv_server *server, struct pv_served *volume,
+			u64 now)
 {
+	const struct pv_volume *state = &volume->state;
+	u64 dead = 0;
+	u32 i;
+
+	for (i = 0; i < state->view.nr; i++)
+		if (pv_dead(state, state->view.members[i].node, now))
+			dead |= 1ULL << state->view.members[i].node;
+	if (dead & ~volume->dead)
+		volume->changed = ++server->changes;
+	volume->dead = dead;
+}
+
+u32 pv_server_tick(struct pv_server *server)
+{
+	u64 now = pb_boot_ms(), next = now + PV_TICK_MS, at;
 	struct pb_error err;
 	u32 i;
 
 	for (i = 0; i < server->nr; i++) {
 		struct pv_served *volume = &server->volumes[i];
 
-		if (!settle(server, volume, &err) &&
-		    pv_tick(&volume->state, pb_boot_ms()))
-			keep(server, volume, "", &err);
+		if (settle(server, volume, &err))
+			continue;
+		if (pv_tick(&volume->state, now))
+			keep(volume, "");
+		note_deaths(server, volume, now);
+		at = pv_next_death(&volume->state, now);
+		if (at < next)
+			next = at;
 	}
+	save_all(server);
+	return next - now;
+}
+
+bool pv_server_has_news(const struct pv_server *server, const char *node,
+			u64 known)
+{
+	u32 i;
+
+	/* What it knows is of another server's life. */
+	if (known > server->changes)
+		return true;
+	for (i = 0; i < server->nr; i++)
+		if (server->volumes[i].changed > known &&
+		    pb_config_replica(server->volumes[i].config, node) >= 0)
+			return true;
+	return false;
 }
 
 /* Operators */
@@ -401,8 +520,14 @@ int pv_server_command(struct pv_server *server, struct pv_served *volume,
 	default:
 		ret = -EINVAL;
 	}
-	if (ret > 0 && keep(server, volume, by, err))
-		return -EIO;
+	if (ret > 0) {
+		keep(volume, by);
+		save_all(server);
+		if (volume->in_doubt)
+			return pb_fail(err, -EIO,
+				       "%s: it cannot be stored: the view server's log says why",
+				       volume->config->name);
+	}
 	pv_log(SD_NOTICE, "%s: %s %s, asked for by %s: %s",
 	       volume->config->name, pv_command_name(command), node, by,
 	       ret < 0 ? why : ret ? "done" : "it is so already");
@@ -448,20 +573,29 @@ int pv_server_open(struct pv_server *server, const struct pb_config *config,
 	memset(server, 0, sizeof(*server));
 	server->config = config;
 	server->store = store;
-	server->began_ns = real_ns();
+	server->began_ns = pv_real_ns();
 	server->volumes = calloc(config->nr_volumes + 1,
 				 sizeof(*server->volumes));
-	if (!server->volumes)
+	server->saves = calloc(config->nr_volumes + 1, sizeof(*server->saves));
+	if (!server->volumes || !server->saves) {
+		free(server->volumes);
+		free(server->saves);
 		return pb_fail(err, -ENOMEM, "no memory");
+	}
 	server->nr = config->nr_volumes;
+	server->changes = server->began_ns;
 	for (i = 0; i < server->nr; i++) {
 		server->volumes[i].config = &config->volumes[i];
+		server->volumes[i].changed = server->changes;
 		init_state(&server->volumes[i]);
 		ret = take_stored(server, &server->volumes[i], err);
 		if (ret) {
 			free(server->volumes);
+			free(server->saves);
 			return ret;
 		}
+		server->volumes[i].state.found =
+			server->volumes[i].state.view.number;
 	}
 	return 0;
 }
@@ -470,4 +604,5 @@ void pv_server_close(struct pv_server *server)
 {
 	server->store->ops->close(server->store);
 	free(server->volumes);
+	free(server->saves);
 }

@@ -30,8 +30,13 @@ struct pv_heard {
  * @config: of the volume; its replicas' indexes are the view function's nodes
  * @state: of the view function
  * @stored: what is durable of it
+ * @unsaved: @next is to be durable:
+ * @next: what has been decided
  * @in_doubt: what is durable is not known: a store failed.  It is read again
  *	before anything else happens
+ * @changed: of the server, when nodes were to be told something new last, or to ping
+ *	at once
+ * @dead: members that were dead at the last tick, a bit for each node
  * @heard: for each node
  * @round: of the server, when it was last named in a ping
  * @pings: that counted
@@ -41,7 +46,11 @@ struct pv_served {
 	const struct pb_volume_config	*config;
 	struct pv_volume		state;
 	struct pv_stored		stored;
+	bool				unsaved;
+	struct pv_stored		next;
 	bool				in_doubt;
+	u64				changed;
+	u64				dead;
 	struct pv_heard			heard[PV_MAX_NODES];
 	u64				round;
 	u64				pings;
@@ -54,7 +63,10 @@ struct pv_served {
  * @store: what is durable is there
  * @nr: volumes
  * @volumes: each of them, in the order of @config
+ * @saves: room to save all of them at once
  * @round: counts the pings of nodes: none names a volume twice
+ * @changes: counts what nodes are to be told; begins with the time of day, so that
+ *	it grows over restarts as well
  * @stores: times that something was stored
  * @failures: and that it failed
  * @began_ns: CLOCK_REALTIME when it began
@@ -64,7 +76,9 @@ struct pv_server {
 	struct pv_store		*store;
 	u32			nr;
 	struct pv_served	*volumes;
+	struct pv_save		*saves;
 	u64			round;
+	u64			changes;
 	u64			stores;
 	u64			failures;
 	u64			began_ns;
@@ -114,11 +128,23 @@ int pv_server_ping(struct pv_server *server, const struct pv_report *report,
 /**
  * pv_server_tick() - time has passed
  * @server: the server
+ *
+ * Return: milliseconds after which it is to be called again: as soon as a silent
+ * node will be dead, else PV_TICK_MS.
  */
-void pv_server_tick(struct pv_server *server);
+u32 pv_server_tick(struct pv_server *server);
 
-/* How often that is to be called, ms. */
+/* It is to be called at least so often, ms. */
 #define PV_TICK_MS	50
+
+/**
+ * pv_server_has_news() - is there something to tell a node, or to hear of it?
+ * @server: the server
+ * @node: its name
+ * @known: @changes of the server when the node knew all
+ */
+bool pv_server_has_news(const struct pv_server *server, const char *node,
+			u64 known);
 
 /**
  * pv_server_command() - an operator wants something
@@ -145,6 +171,33 @@ struct pv_served *pv_server_volume(struct pv_server *server, const char *spec);
  * @order: filled; nobody is to force it
  */
 void pv_order_of(const struct pv_stored_view *view, struct pv_order *order);
+
+/* CLOCK_REALTIME, for people. */
+u64 pv_real_ns(void);
+
+/*
+ * How a volume is, in words (health.c).
+ */
+
+/* Room for a line, and for what to do. */
+#define PV_LINE_LEN	256
+#define PV_ADVICE_LEN	768
+
+/* What a node is in the current view, in one word. */
+const char *pv_place(const struct pv_served *volume, u32 node);
+
+/* Why a node cannot be used, or what it does. */
+void pv_condition(const struct pv_served *volume, u32 index, char *text,
+		  size_t size);
+
+/* What a person has to know first. */
+void pv_health(const struct pv_served *volume, char *text, size_t size);
+
+/* Does everything wait for a primary that does not come? */
+bool pv_is_stuck(const struct pv_served *volume);
+
+/* What to do then, or empty. */
+void pv_advice(const struct pv_served *volume, char *text, size_t size);
 
 /*
  * What can be read (page.c).  Each returns a new object or text.
@@ -185,5 +238,16 @@ int pv_http_fd(const struct pv_http *http);
  * Return: milliseconds after which it must be called again at the latest, or -1.
  */
 int pv_http_run(struct pv_http *http);
+
+/**
+ * pv_http_ring() - answer those who wait for news
+ * @http: what was opened
+ *
+ * Whom there is news for, and who has waited for long.  To be called after each
+ * tick; pv_http_run() does it by itself.
+ *
+ * Return: whether there are such: pv_http_run() answers them.
+ */
+bool pv_http_ring(struct pv_http *http);
 
 #endif /* PV_SERVER_H */

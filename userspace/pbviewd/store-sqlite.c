@@ -504,29 +504,41 @@ static int put(struct store_db *s, const u8 *volume,
 	return ret ? ret : put_state(s, volume, stored, err);
 }
 
-static int sqlite_save(struct pv_store *store, const u8 *volume,
-		       const struct pv_stored *stored, struct pb_error *err)
+static int put_all(struct store_db *s, const struct pv_save *saves, u32 nr,
+		   struct pb_error *err)
 {
-	struct store_db *s = to_db(store);
-	const char *fault = state_fault(stored);
-	int ret;
+	int ret = sdb_finish(s, sdb_use(s, BEGIN, NULL), err);
+	u32 i;
 
-	if (fault)
-		return pb_fail(err, -EINVAL, "what is to be stored makes no sense: %s",
-			       fault);
-	ret = sdb_connect(s, err);
-	if (!ret)
-		ret = sdb_finish(s, sdb_use(s, BEGIN, NULL), err);
 	if (ret)
-		return sdb_leave(s, ret);
-	ret = put(s, volume, stored, err);
+		return ret;
+	for (i = 0; i < nr && !ret; i++)
+		ret = put(s, saves[i].volume, saves[i].stored, err);
 	if (!ret)
-		ret = sdb_finish(s, sdb_use(s, COMMIT, NULL), err);
-	else if (!s->failed && sqlite3_step(s->stmts[ROLLBACK]) != SQLITE_DONE)
+		return sdb_finish(s, sdb_use(s, COMMIT, NULL), err);
+	if (!s->failed && sqlite3_step(s->stmts[ROLLBACK]) != SQLITE_DONE)
 		s->failed = true;
 	else
 		sqlite3_reset(s->stmts[ROLLBACK]);
-	return sdb_leave(s, ret);
+	return ret;
+}
+
+static int sqlite_save(struct pv_store *store, const struct pv_save *saves,
+		       u32 nr, struct pb_error *err)
+{
+	struct store_db *s = to_db(store);
+	const char *fault;
+	int ret;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		fault = state_fault(saves[i].stored);
+		if (fault)
+			return pb_fail(err, -EINVAL, "what is to be stored makes no sense: %s",
+				       fault);
+	}
+	ret = sdb_connect(s, err);
+	return sdb_leave(s, ret ?: put_all(s, saves, nr, err));
 }
 
 static void sqlite_close(struct pv_store *store)

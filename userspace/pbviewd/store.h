@@ -66,11 +66,22 @@ struct pv_stored {
 struct pv_store;
 
 /**
+ * struct pv_save - what is to be durable of one volume
+ * @volume: its UUID
+ * @stored: all of it
+ */
+struct pv_save {
+	const u8		*volume;
+	const struct pv_stored	*stored;
+};
+
+/**
  * struct pv_store_ops - a kind of store
  * @load: what is known of a volume; all zero, and 0, for an unknown one
- * @save: make a volume's state durable.  Its current view is added to the history if it
- *	is not there yet; a view of the history is never changed but for its members'
- *	incarnations.
+ * @save: make the states of @nr volumes durable, of all of them or of none: many change
+ *	at once when a machine dies, and one by one they would wait for each other's
+ *	syncs.  A current view is added to the history if it is not there yet; a view of
+ *	the history is never changed but for its members' incarnations.
  * @history: a volume's views numbered @from and up, at most @max, in order;
  *	returns how many
  * @close: the end of it
@@ -83,8 +94,8 @@ struct pv_store;
 struct pv_store_ops {
 	int (*load)(struct pv_store *store, const u8 *volume,
 		    struct pv_stored *stored, struct pb_error *err);
-	int (*save)(struct pv_store *store, const u8 *volume,
-		    const struct pv_stored *stored, struct pb_error *err);
+	int (*save)(struct pv_store *store, const struct pv_save *saves, u32 nr,
+		    struct pb_error *err);
 	int (*history)(struct pv_store *store, const u8 *volume, u64 from,
 		       struct pv_stored_view *views, int max,
 		       struct pb_error *err);

@@ -366,6 +366,45 @@ int pv_report_parse(const char *text, size_t len, struct pv_report *report,
 	return ret;
 }
 
+int pv_wait_parse(const char *text, size_t len, char *node, u64 *known,
+		  struct pb_error *err)
+{
+	struct json_object *object = pv_parse_document(text, len, err);
+	char name[PB_NAME_LEN];
+	int ret;
+
+	if (!object)
+		return -EINVAL;
+	ret = pv_get_name(object, "node", name, err) ?:
+	      get_u64(object, "known", known, err);
+	if (!ret)
+		memcpy(node, name, PB_NAME_LEN);
+	json_object_put(object);
+	return ret;
+}
+
+struct json_object *pv_wait_json(const char *node, u64 known)
+{
+	struct json_object *object = json_object_new_object();
+
+	pb_json_add_text(object, "node", node);
+	pb_json_add_u64(object, "known", known);
+	return object;
+}
+
+int pv_news_parse(const char *text, size_t len, u64 *known,
+		  struct pb_error *err)
+{
+	struct json_object *object = pv_parse_document(text, len, err);
+	int ret;
+
+	if (!object)
+		return -EINVAL;
+	ret = get_u64(object, "known", known, err);
+	json_object_put(object);
+	return ret;
+}
+
 static int parse_order(struct json_object *object, struct pv_order *order,
 		       struct pb_error *err)
 {

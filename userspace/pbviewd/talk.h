@@ -133,6 +133,24 @@ struct json_object *pv_report_json(const struct pv_report *report);
 int pv_report_parse(const char *text, size_t len, struct pv_report *report,
 		    struct pb_error *err);
 
+/**
+ * pv_wait_parse() - what a node asks that waits for news
+ * @text: hostile
+ * @len: its length
+ * @node: filled with its name, PB_NAME_LEN bytes; on success only
+ * @known: set to what it knows
+ * @err: why not
+ *
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int pv_wait_parse(const char *text, size_t len, char *node, u64 *known,
+		  struct pb_error *err);
+
+/* That, and the answer of the server: what the node knows after its next ping. */
+struct json_object *pv_wait_json(const char *node, u64 known);
+int pv_news_parse(const char *text, size_t len, u64 *known,
+		  struct pb_error *err);
+
 /* The answer, and back; @tolds is for free(). */
 struct json_object *pv_told_json(const struct pv_told *tolds, u32 nr);
 int pv_told_parse(const char *text, size_t len, struct pv_told **tolds,

@@ -499,6 +499,13 @@ bool pv_crt_has_name(gnutls_x509_crt_t crt, const char *name)
 	return has_name(crt, name, first, sizeof(first));
 }
 
+void pv_crt_name(gnutls_x509_crt_t crt, char *name, size_t size)
+{
+	has_name(crt, NULL, name, size);
+	if (!*name)
+		snprintf(name, size, "somebody without a DNS name");
+}
+
 int pv_tls_check_name(struct pv_stream *stream, const char *node,
 		      struct pb_error *err)
 {
@@ -550,28 +557,43 @@ static const struct complaint complaints[] = {
 	{ 0, GNUTLS_A_BAD_CERTIFICATE, "is not trusted", false },
 };
 
-static int complain(struct pv_stream *stream, unsigned int status)
+static const struct complaint *complaint_about(unsigned int status)
 {
 	const struct complaint *complaint = complaints;
-	gnutls_x509_crt_t crt = peer_certificate(stream);
-	const char *text;
-	char name[64];
 
-	if (!crt)
-		return no_memory(stream->err);
 	while (complaint->status && !(complaint->status & status))
 		complaint++;
-	stream->alert = complaint->alert;
-	text = complaint->text;
+	return complaint;
+}
+
+int pv_crt_untrusted(gnutls_x509_crt_t crt, unsigned int status,
+		     const char *peer, const char *ca, struct pb_error *err)
+{
+	const struct complaint *complaint = complaint_about(status);
+	const char *text = complaint->text;
+	char name[64];
+
 	if (complaint->status == GNUTLS_CERT_EXPIRED &&
 	    gnutls_x509_crt_get_expiration_time(crt) < time(NULL))
 		text = "has expired";
 	/* What it claims to be: it may be anybody. */
 	has_name(crt, NULL, name, sizeof(name));
+	return pb_fail(err, -EACCES, "the certificate of %s %s%s",
+		       *name ? name : peer, text, complaint->ca ? ca : "");
+}
+
+static int complain(struct pv_stream *stream, unsigned int status)
+{
+	gnutls_x509_crt_t crt = peer_certificate(stream);
+	int ret;
+
+	if (!crt)
+		return no_memory(stream->err);
+	stream->alert = complaint_about(status)->alert;
+	ret = pv_crt_untrusted(crt, status, stream->peer, stream->tls->ca,
+			       stream->err);
 	gnutls_x509_crt_deinit(crt);
-	return pb_fail(stream->err, -EACCES, "the certificate of %s %s%s",
-		       *name ? name : stream->peer, text,
-		       complaint->ca ? stream->tls->ca : "");
+	return ret;
 }
 
 /* Called in the handshake, when the peer has shown its certificate. */

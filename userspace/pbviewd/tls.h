@@ -204,6 +204,27 @@ int pv_tls_hand_over(struct pv_stream *stream, int direction,
 bool pv_crt_has_name(gnutls_x509_crt_t crt, const char *name);
 
 /**
+ * pv_crt_name() - whose certificate is it?  For a person
+ * @crt: the certificate
+ * @name: filled: its first DNS name, made printable
+ * @size: room in @name, at least 1
+ */
+void pv_crt_name(gnutls_x509_crt_t crt, char *name, size_t size);
+
+/**
+ * pv_crt_untrusted() - say why a certificate is not trusted
+ * @crt: the certificate
+ * @status: what GnuTLS found, GNUTLS_CERT_*, not 0
+ * @peer: who has shown it, should it have no name
+ * @ca: path of the authorities
+ * @err: filled
+ *
+ * Return: -EACCES.
+ */
+int pv_crt_untrusted(gnutls_x509_crt_t crt, unsigned int status,
+		     const char *peer, const char *ca, struct pb_error *err);
+
+/**
  * pv_tls_end() - forget the session and its keys
  * @stream: the connection; nothing is sent
  */

@@ -24,6 +24,11 @@
 
 #define PV_NO_NODE	0xffffffffU
 
+/* A backup that had to be left out is not left alone for longer than this, ms;
+ * but if the first time is longer, see retry_ms.
+ */
+#define PV_RETRY_MAX_MS	600000
+
 /* No view has a higher number. */
 #define PV_MAX_VIEW	(1ULL << 62)
 
@@ -79,6 +84,8 @@ struct pv_ping {
  * @PV_WHY_SWITCHED: an operator wanted the roles switched
  * @PV_WHY_EVICTED: an operator wanted a member left out
  * @PV_WHY_FORCED: an operator chose a primary by force: data may be lost
+ * @PV_WHY_PRIMARY_ABSENT: the primary pings, and did not move into the view
+ * @PV_WHY_BACKUP_RETRIED: there was none, and one that had been left alone
  */
 enum pv_why {
 	PV_WHY_NONE,
@@ -96,6 +103,8 @@ enum pv_why {
 	PV_WHY_SWITCHED,
 	PV_WHY_EVICTED,
 	PV_WHY_FORCED,
+	PV_WHY_PRIMARY_ABSENT,
+	PV_WHY_BACKUP_RETRIED,
 	PV_WHY_NR
 };
 
@@ -135,8 +144,14 @@ struct pv_view {
  *	incarnation, is ignored
  * @older_image: it pings with an older incarnation: its disk is a copy of an
  *	earlier time, and is not used
- * @unreachable_until: the primary had to do without it: it is not used again
- *	before this, ms, nor while the primary does not reach it
+ * @left_until: the primary had to do without it: it is not used again before
+ *	this, ms, nor while the primary does not reach it; see pv_left_alone()
+ * @left_ms: and that was so long from then on, ms
+ * @left_by: the primary that had to,
+ * @left_life: in this life
+ * @drops: how often in a row: it was never synced for as long as @left_ms between
+ * @synced_at: since when it is a synced backup, ms; 0: it is not, or was made so
+ *	before the server began
  * @evicted: an operator wants it left out; durable
  */
 struct pv_node {
@@ -144,7 +159,12 @@ struct pv_node {
 	u64	when;
 	struct pv_ping	ping;
 	bool	older_image;
-	u64	unreachable_until;
+	u64	left_until;
+	u64	left_ms;
+	u32	left_by;
+	u64	left_life;
+	u32	drops;
+	u64	synced_at;
 	bool	evicted;
 };
 
@@ -156,14 +176,20 @@ struct pv_node {
  *	first, so that it can finish its writes; durable
  * @handover_ends: when the others are told whether it has or not, ms; 0 after a
  *	restart of the server: it waits anew
- * @began: when the server began to listen: nobody is dead within @dead_after of
- *	that, ms
+ * @since: when the current view was made, its handover ended, or the server
+ *	began, ms; 0: at the next event
+ * @began: when the server began to listen, or heard somebody after it had heard
+ *	nobody: nobody is dead within @dead_after of that, ms
+ * @found: number of the view that the server began with, 0 if none: none follows
+ *	it before each node has been heard of or is dead
  * @latest: of the latest event, ms: a server that stood still has heard nobody,
  *	and begins anew
  * @dead_after: a node is dead when it was silent for longer, ms
  * @stall_ms: events (ticks at least) come more often, or the server stood still
- * @handover_ms: how long a planned switch waits for the old primary, ms
- * @retry_ms: how long a backup that could not be reached is not used again, ms
+ * @handover_ms: how long a planned switch waits for the old primary, ms; and a
+ *	view whose backup could replace its primary for that one to move into it
+ * @retry_ms: how long a backup that could not be reached is not used again, ms;
+ *	twice as long with each further time
  * @behind: a replica knows a later view: this state is an old one, and makes no
  *	view any more
  * @nr_nodes: how many of @nodes there are
@@ -177,7 +203,9 @@ struct pv_volume {
 	bool		acked;
 	bool		handover;
 	u64		handover_ends;
+	u64		since;
 	u64		began;
+	u64		found;
 	u64		latest;
 	u64		dead_after;
 	u64		stall_ms;
@@ -255,6 +283,8 @@ int pv_evict(struct pv_volume *volume, u32 node, u64 now, const char **why);
  * @node: who
  * @now: as in pv_ping()
  *
+ * If it is left alone, that ends too.
+ *
  * Return: 1, or 0 if it was not evicted; -EINVAL.
  */
 int pv_add(struct pv_volume *volume, u32 node, u64 now);
@@ -267,10 +297,11 @@ int pv_add(struct pv_volume *volume, u32 node, u64 now);
  * @why: set to a constant line on failure
  *
  * The last resort: the view before need not be acknowledged, and the replica
- * need not be synced.
+ * need not be synced.  But two primaries at once are not for anybody to want: one
+ * that is well has to be taken down first.
  *
  * Return: 1, -EINVAL, -EHOSTDOWN (it is not heard of), -ENODATA (it is blank),
- * -EALREADY (it is primary, and alone).
+ * -EBUSY (the primary is well), -ERANGE (no number is left), -EALREADY (it is primary, and alone).
  */
 int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why);
 
@@ -281,6 +312,37 @@ int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why);
  * @now: as in pv_ping()
  */
 bool pv_dead(const struct pv_volume *volume, u32 node, u64 now);
+
+/**
+ * pv_left_alone() - for how long is a node not to be the primary's backup?
+ * @volume: the state
+ * @node: who
+ * @now: as in pv_ping()
+ *
+ * Return: ms, 0 if it may be.
+ */
+u64 pv_left_alone(const struct pv_volume *volume, u32 node, u64 now);
+
+/**
+ * pv_next_best() - who has most of the data, but for the primary?
+ * @volume: the state
+ * @now: as in pv_ping()
+ *
+ * For people who have lost a primary; the function itself promotes nobody by this.
+ *
+ * Return: a node that pings, or PV_NO_NODE.
+ */
+u32 pv_next_best(const struct pv_volume *volume, u64 now);
+
+/**
+ * pv_next_death() - when does time alone change something next?
+ * @volume: the state
+ * @now: as in pv_ping()
+ *
+ * Return: the earliest time after @now at which a member of the view is dead unless
+ * it pings before; U64_MAX if there is none.
+ */
+u64 pv_next_death(const struct pv_volume *volume, u64 now);
 
 /**
  * pv_why_text() - why a view was made, in words

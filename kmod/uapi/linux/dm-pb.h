@@ -100,10 +100,15 @@ struct pb_view {
  * struct pb_ioc_dev - names a volume's device; the head of most arguments
  * @major: of the dm device
  * @minor: of the dm device
+ * @volume: in: the UUID of the volume that must be set up there, since a number
+ *	is used again, or zero for whichever it is; out: of the volume
+ *
+ * Errors: ENODEV (no volume is set up there, or another one).
  */
 struct pb_ioc_dev {
 	__u32	major;
 	__u32	minor;
+	__u8	volume[PB_UUID_LEN];
 };
 
 /**
@@ -189,6 +194,25 @@ struct pb_ioc_view {
 	char			reason[PB_REASON_LEN];
 };
 
+/* Length of a lease; 0 for none: every read is confirmed. */
+#define PB_LEASE_MS_MIN		40
+#define PB_LEASE_MS_MAX		60000
+#define PB_LEASE_MS_DEFAULT	400
+
+/**
+ * enum pb_reads - by what a primary serves reads while it waits for a backup's acks
+ * @PB_READS_LEASE: by the backup's lease, which needs clocks that run and tell of
+ *	every pause (default)
+ * @PB_READS_CONFIRM: by an answer of the backup to what was sent after the read
+ *	had come
+ *
+ * Set in the table line.
+ */
+enum pb_reads {
+	PB_READS_LEASE		= 0,
+	PB_READS_CONFIRM	= 1,
+};
+
 #define PB_KEEPALIVE_MS_MIN	10
 #define PB_KEEPALIVE_MS_MAX	60000
 #define PB_TIMEOUT_MS_MAX	600000
@@ -199,7 +223,8 @@ struct pb_ioc_view {
  * @fd: a connected TCP socket; the module keeps a reference, the caller may
  *	close it
  * @flags: zero
- * @keepalive_ms: send something at least this often; 0 for the default (100)
+ * @keepalive_ms: send something at least this often; 0 for the default (100).
+ *	More often if the peer's @timeout_ms or the lease wants it
  * @timeout_ms: a peer silent for longer is unreachable; 0 for the default
  *	(2000), else at least twice @keepalive_ms
  * @peer: the replica at the other end; all zero for the only neighbour
@@ -246,9 +271,11 @@ struct pb_ioc_disconnect {
 };
 
 /**
- * enum pb_policy - what becomes of writes that the backup cannot be sent
+ * enum pb_policy - what becomes of writes that the backup cannot be sent, and of
+ * reads without its lease
  * @PB_POLICY_WAIT: they wait for the backup or for a new view (default)
- * @PB_POLICY_ERROR: they fail; none is ever acknowledged without the backup
+ * @PB_POLICY_ERROR: they fail; none is ever acknowledged without the backup.  So
+ *	does all that comes while a lease that this replica gave is not over
  */
 enum pb_policy {
 	PB_POLICY_WAIT	= 0,
@@ -356,6 +383,9 @@ enum pb_counter {
 	PB_CNT_CHECKED_BYTES,		/* compared for the predecessor */
 	PB_CNT_READ_FETCHED,		/* bytes of reads that the backup served */
 	PB_CNT_REPAIRED,		/* of these, written anew to this disk */
+	PB_CNT_LEASE_WAITS,		/* reads that waited for a lease or an answer */
+	PB_CNT_DIRTY_WAITS,		/* reads that waited for a write that began later */
+	PB_CNT_ASKED,			/* keepalives sent that ask for an answer */
 	PB_CNT_NR
 };
 
@@ -503,7 +533,6 @@ struct pb_resize_info {
  * @replica_state: enum pb_replica_state
  * @flags: PB_STATUS_*
  * @policy: enum pb_policy
- * @volume: the volume's UUID
  * @replica: this replica's UUID
  * @name: the volume's name for people
  * @data_sectors: the volume's size in sectors of 512 bytes
@@ -523,6 +552,13 @@ struct pb_resize_info {
  * @verify: the latest verification of the successor
  * @capacity_sectors: size that this replica has room for
  * @resize: the latest resize of this set-up, on a primary
+ * @lease_ms: length of the leases that it grants and wants; 0 for none
+ * @reads: enum pb_reads
+ * @lease_left_ms: primary: it may serve reads for so long without another answer
+ *	of its backup; else 0
+ * @hold_left_ms: a lease that it gave is not over for so long: as a primary it
+ *	serves nothing before that; 0 if there is none.  While it is a backup, as if
+ *	the connection ended now
  * @reserved: zero
  * @reason: out: why not
  *
@@ -534,7 +570,6 @@ struct pb_ioc_status {
 	__u32			replica_state;
 	__u32			flags;
 	__u32			policy;
-	__u8			volume[PB_UUID_LEN];
 	__u8			replica[PB_UUID_LEN];
 	char			name[PB_NAME_LEN];
 	__u64			data_sectors;
@@ -553,7 +588,11 @@ struct pb_ioc_status {
 	struct pb_verify_info	verify;
 	__u64			capacity_sectors;
 	struct pb_resize_info	resize;
-	__u64			reserved[12];
+	__u32			lease_ms;
+	__u32			reads;
+	__u32			lease_left_ms;
+	__u32			hold_left_ms;
+	__u64			reserved[10];
 	char			reason[PB_REASON_LEN];
 };
 
@@ -764,8 +803,7 @@ enum pb_event_type {
  * @time_ns: CLOCK_REALTIME
  * @type: enum pb_event_type
  * @error: a positive errno, or 0
- * @dev: the volume's device
- * @volume: its UUID
+ * @dev: the volume
  * @peer: the other replica's UUID, or zero
  * @view: the view number at the time
  * @lost: events dropped before this one because the reader was too slow
@@ -782,7 +820,6 @@ struct pb_event {
 	__u32			type;
 	__u32			error;
 	struct pb_ioc_dev	dev;
-	__u8			volume[PB_UUID_LEN];
 	__u8			peer[PB_UUID_LEN];
 	__u64			view;
 	__u32			lost;

@@ -2,12 +2,14 @@
 /*
  * Ethernet switch for QEMU's `-netdev stream` on unix sockets. Lossless, also
  * across the death of either end; every directed link between two ports can be
- * cut silently, delayed (in order, with jitter), made to lose frames, counted.
+ * cut silently, delayed (in order, with jitter), made to lose frames or to put them
+ * out of order, counted.
  *
  * usage: switch CONTROL-FD SOCKET-PATH...   (one path per port)
  *
  * Control: a line in, an answer that ends with "ok\n" or "error\n" out:
- *   cut S D 0|1 | delay S D US JITTER_US | drop S D FRAMES | loss S D PPM | stats
+ *   cut S D 0|1 | delay S D US JITTER_US | drop S D FRAMES | loss S D PPM |
+ *   reorder S D PPM US | stats
  * End of file on the control socket ends the switch.
  */
 #define _GNU_SOURCE
@@ -44,9 +46,10 @@ struct link {			/* from one port to another */
 	uint64_t delay, jitter;	/* ns */
 	uint64_t drop;		/* that many frames to come */
 	uint64_t ppm;
+	uint64_t late_ppm, late;	/* that share is overtaken, for up to so many ns */
 	uint64_t frames, bytes, dropped;
 	uint64_t last_due;
-	struct packet *head, **tail;
+	struct packet *head, *last;	/* by due; last counts if there is a head */
 };
 
 struct port {
@@ -163,7 +166,7 @@ static void deliver(struct link *l, struct port *to, const uint8_t *data, uint32
 
 static void delay_frame(struct link *l, const uint8_t *data, uint32_t len)
 {
-	struct packet *pkt = malloc(sizeof(*pkt) + len);
+	struct packet *pkt = malloc(sizeof(*pkt) + len), **at;
 	uint64_t due = now_ns() + l->delay;
 
 	if (!pkt) {
@@ -174,13 +177,20 @@ static void delay_frame(struct link *l, const uint8_t *data, uint32_t len)
 		due += (uint64_t)(drand48() * l->jitter);
 	if (due < l->last_due)
 		due = l->last_due;	/* a link keeps the order */
-	l->last_due = due;
+	if (l->late_ppm && drand48() * 1e6 < l->late_ppm)
+		due += (uint64_t)(drand48() * l->late);
+	else
+		l->last_due = due;
 	pkt->due = due;
 	pkt->len = len;
-	pkt->next = NULL;
 	memcpy(pkt->data, data, len);
-	*l->tail = pkt;
-	l->tail = &pkt->next;
+	at = l->head && l->last->due <= due ? &l->last->next : &l->head;
+	while (*at && (*at)->due <= due)
+		at = &(*at)->next;
+	pkt->next = *at;
+	*at = pkt;
+	if (!pkt->next)
+		l->last = pkt;
 }
 
 static void forward(int from, int to, const uint8_t *data, uint32_t len)
@@ -191,7 +201,7 @@ static void forward(int from, int to, const uint8_t *data, uint32_t len)
 		if (!l->cut && l->drop)
 			l->drop--;
 		l->dropped++;
-	} else if (l->head || l->delay || l->jitter) {
+	} else if (l->head || l->delay || l->jitter || l->late_ppm) {
 		delay_frame(l, data, len);
 	} else {
 		deliver(l, &ports[to], data, len);
@@ -258,8 +268,6 @@ static uint64_t run_delays(void)
 
 			while ((pkt = l->head) && pkt->due <= now) {
 				l->head = pkt->next;
-				if (!l->head)
-					l->tail = &l->head;
 				deliver(l, &ports[j], pkt->data, pkt->len);
 				free(pkt);
 			}
@@ -318,6 +326,9 @@ static void command(int fd, const char *line)
 		l->drop = a;
 	} else if (!strcmp(verb, "loss")) {
 		l->ppm = a;
+	} else if (!strcmp(verb, "reorder")) {
+		l->late_ppm = a;
+		l->late = b * 1000;
 	} else {
 		answer(fd, "error\n");
 		return;
@@ -382,7 +393,7 @@ static void one_round(int ctl)
 
 int main(int argc, char **argv)
 {
-	int i, j, ctl;
+	int i, ctl;
 
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (argc < 3 || argc > 2 + MAX_PORTS) {
@@ -398,8 +409,6 @@ int main(int argc, char **argv)
 		if (!ports[i].rx)
 			fail("malloc");
 		ports[i].listener = listen_on(argv[2 + i]);
-		for (j = 0; j < nports; j++)
-			links[i][j].tail = &links[i][j].head;
 	}
 	answer(ctl, "ok\n");
 	for (;;)
