@@ -37,8 +37,12 @@ EXIT_SKIP = 4
 DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reconnect", "multi/test_crash"]
 
 
-# Of the tests with two machines or more, those that are run on each kernel; the others on the last one
-# alone, if not named or PB_LONG. What differs between kernels the tests in one machine see.
+# Tests for the last kernel alone, if not named or PB_LONG: of metadata, of which the others write and read
+# all that a kernel could have a hand in...
+LAST_KERNEL_VM = ["test_alone", "test_bdisk", "test_damage", "test_dead", "test_edges", "test_fetch", "test_format",
+                  "test_full", "test_history", "test_limits", "test_log", "test_old", "test_verify",
+                  "test_verify_edges"]
+# ... and with two machines or more, but for these: what differs between kernels one machine sees.
 ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
 # And those for PB_LONG, or by name.
 LONG_MULTI = ["test_many"]
@@ -211,7 +215,7 @@ def unit_jobs():
     return jobs
 
 
-def vm_jobs(label, kernel, env):
+def vm_jobs(label, kernel, env, leave_out=()):
     """Tests inside one machine: scripts, and programs built from C."""
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "vm")], check=True)
     scripts = glob.glob(os.path.join(HERE, "vm", "test_*.sh"))
@@ -220,6 +224,8 @@ def vm_jobs(label, kernel, env):
     jobs = []
     for path in sorted(scripts + programs, key=os.path.basename):
         name = os.path.basename(path).removesuffix(".sh")
+        if name in leave_out:
+            continue
         limit = 900 if label == "debug" else 600
         command = [os.path.join(HERE, "rig", "pbrig"), "vmtest", "--kernel", kernel,
                    "--mem", "1536" if label == "debug" else "768",
@@ -271,13 +277,18 @@ def stock_kernel(series):
     return kernel, build_modules(kernel)
 
 
-def debug_kernel():
-    """The debug kernel, built once, and our modules for it."""
-    done = subprocess.run([os.path.join(HERE, "debug", "build-kernel.sh")],
-                          stdout=subprocess.PIPE, text=True)
-    if done.returncode:
+def begin_debug_kernel():
+    """Begin to build the debug kernel, out of what other jobs leave of the cores."""
+    return subprocess.Popen(["chrt", "--idle", "0", os.path.join(HERE, "debug", "build-kernel.sh")],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+
+def debug_kernel(building):
+    """The debug kernel, when it is there, and our modules for it."""
+    text = building.communicate()[0]
+    if building.returncode:
         sys.exit("run.py: cannot build the debug kernel")
-    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     image = found["PB_KERNEL_IMAGE"]
     # For the rig; a kernel that is named by its version has modules of its own.
     os.environ["PB_KERNEL_MODULES"] = found["PB_KERNEL_MODULES"]
@@ -285,35 +296,40 @@ def debug_kernel():
                    "PB_KERNEL_IMAGE": image}
 
 
-def debug_jobs():
+def debug_jobs(building):
     """The tests in machines, on the debug kernel."""
-    kernel, env = debug_kernel()
+    kernel, env = debug_kernel(building)
     return vm_jobs("debug", kernel, env) + multi_jobs("debug", kernel, env)
 
 
-def all_jobs(args):
-    """Every job that the options ask for, in the order they start."""
-    build("userspace")
-    if args.debug:
-        return debug_jobs()
+def stock_jobs(args):
+    """The jobs on stock kernels, and those without one, in the order they start."""
     jobs = unit_jobs()
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
-        jobs += vm_jobs(series, kernel, env)
-        last = series == args.kernels.split()[-1]
+        all_of_it = series == args.kernels.split()[-1] or LONG or args.patterns
+        jobs += vm_jobs(series, kernel, env, () if all_of_it else LAST_KERNEL_VM)
         # More of the crash points: on one kernel.
-        ci = {"PB_CI": "1"} if args.ci and last else {}
-        jobs += multi_jobs(series, kernel, {**env, **ci},
-                           None if last or LONG or args.patterns else ANY_KERNEL_MULTI,
+        ci = {"PB_CI": "1"} if args.ci and all_of_it else {}
+        jobs += multi_jobs(series, kernel, {**env, **ci}, None if all_of_it else ANY_KERNEL_MULTI,
                            every=not LONG and not args.patterns)
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))
     if LONG:
         jobs += mutate_jobs(series, kernel, env)
-    if args.ci:
-        jobs += [job for job in debug_jobs() if any(q in job.name for q in DEBUG_QUICK)]
     return jobs
+
+
+def job_groups(args):
+    """Every job that the options ask for, in groups: each is made when those before it have been run."""
+    building = begin_debug_kernel() if args.debug or args.ci else None
+    build("userspace")
+    if not args.debug:
+        yield stock_jobs(args)
+    if building:
+        jobs = debug_jobs(building)
+        yield jobs if args.debug else [job for job in jobs if any(q in job.name for q in DEBUG_QUICK)]
 
 
 def main():
@@ -326,12 +342,15 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("patterns", nargs="*")
     args = parser.parse_args()
-    jobs = [job for job in all_jobs(args)
-            if not args.patterns or any(p in job.name for p in args.patterns)]
+    jobs = []
+    for group in job_groups(args):
+        group = [job for job in group if not args.patterns or any(p in job.name for p in args.patterns)]
+        jobs += group
+        if not args.list:
+            run_all(group)
     if args.list:
         print("\n".join(job.name for job in jobs))
         return 0
-    run_all(jobs)
     passed, failed, skipped = (sum(getattr(job, what) for job in jobs)
                                for what in ("passed", "failed", "skipped"))
     if not jobs:

@@ -6,7 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 begin
 
-rounds=${PB_ROUNDS:-$(long && echo 400 || echo 16)}
+kinds=9
+rounds=${PB_ROUNDS:-$(long && echo 450 || echo $kinds)}
 RANDOM=${PB_SEED:-$(($(date +%s) % 32768))}
 echo "# PB_SEED=$RANDOM"
 RANDOM=${PB_SEED:-$RANDOM}
@@ -73,14 +74,14 @@ stale() {	# stale OFFSET LENGTH: zeroes there, as if the write had never come
 		dd of=$work/mA bs=64K iflag=fullblock seek="$1" conv=notrunc oflag=seek_bytes status=none
 }
 
-# damage: something of A's metadata, at random; says what, and what may follow
+# damage ROUND: something of A's metadata, each kind in turn; says what, and what may follow
 damage() {
 	local block byte
 
 	may_refuse=no
 	block=$((RANDOM % log_blocks))
 	byte=$((RANDOM % 4096))
-	case $((RANDOM % 9)) in
+	case $(($1 % kinds)) in
 	0)	what="a byte of log block $block"
 		poke $((131072 + block * 4096 + byte)) 1 ;;
 	1)	what="the end of log block $block, from sector $((byte / 512)) on"
@@ -117,7 +118,7 @@ go_on() {
 before=$(sha256sum <$work/dA.saved)
 for round in $(seq 1 "$rounds"); do
 	restore
-	damage
+	damage "$round"
 	dmesg -C
 	if ! again A 2>$work/why; then
 		[ $may_refuse = yes ] && dmesg | grep -q "device-mapper.*pb: .*superblock"
