@@ -235,6 +235,8 @@ def server_attacks(cluster):
          "a ping for node alpha with the certificate of beta"),
         ("a ping for a node of the volume by none", request("gamma", "POST", "/v1/ping", report(cluster, "beta")), 403,
          "a ping for node beta with the certificate of gamma"),
+        ("waiting for another node's news", request("gamma", "POST", "/v1/wait", json.dumps({"node": "beta", "known": 0})),
+         403, "a wait for node beta with the certificate of gamma"),
         ("a ping for a volume that it has no replica of", request("gamma", "POST", "/v1/ping", report(cluster, "gamma")),
          200, "node gamma has no replica of the volume that it told of"),
         ("a ping for an unknown volume", request("beta", "POST", "/v1/ping", report(cluster, "beta", UNKNOWN)), 200,

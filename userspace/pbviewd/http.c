@@ -249,6 +249,22 @@ static const char *commander(const struct pv_http *http, gnutls_x509_crt_t crt,
 
 /* What can be asked for */
 
+/* A node may only speak for itself, by its certificate.  Logs who else tries. */
+static bool speaks_for(struct pv_http *http, struct MHD_Connection *connection,
+		       gnutls_x509_crt_t crt, const char *what,
+		       const char *node)
+{
+	char name[64];
+
+	if (pv_crt_has_name(crt, node))
+		return true;
+	pv_crt_name(crt, name, sizeof(name));
+	log_refusal(http, connection,
+		    "a %s for node %s with the certificate of %s", what, node,
+		    name);
+	return false;
+}
+
 static enum MHD_Result answer_ping(struct pv_http *http,
 				   struct MHD_Connection *connection,
 				   gnutls_x509_crt_t crt,
@@ -258,18 +274,13 @@ static enum MHD_Result answer_ping(struct pv_http *http,
 	struct json_object *object;
 	struct pv_told *tolds;
 	struct pb_error err;
-	char name[64];
 	u32 i;
 	int ret;
 
 	ret = pv_report_parse(request->body ?: "", request->len, &report, &err);
 	if (ret)
 		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
-	if (!pv_crt_has_name(crt, report.node)) {
-		pv_crt_name(crt, name, sizeof(name));
-		log_refusal(http, connection,
-			    "a ping for node %s with the certificate of %s",
-			    report.node, name);
+	if (!speaks_for(http, connection, crt, "ping", report.node)) {
 		free(report.says);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
 				  "a node may only speak for itself");
@@ -313,7 +324,7 @@ static enum MHD_Result answer_wait(struct pv_http *http,
 	if (pv_wait_parse(request->body ?: "", request->len, request->node,
 			  &request->known, &err))
 		return send_error(connection, MHD_HTTP_BAD_REQUEST, err.text);
-	if (!pv_crt_has_name(request->crt, request->node))
+	if (!speaks_for(http, connection, request->crt, "wait", request->node))
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
 				  "a node may only ask for itself");
 	if (pv_server_has_news(http->server, request->node, request->known))
