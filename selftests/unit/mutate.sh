@@ -140,8 +140,8 @@ pb-record.c|s/seq\[0\] == seq\[1\] \&\&/0 \&\&/|test_record
 pb-record.c|s/	half\[1\] = half\[0\];/	memset(\&half[1], 0, sizeof(half[1]));/|test_record
 pb-record.c|s/(u64)turn \* pb_record_nr_context(slots)/(u64)turn * 64/|test_record
 pb-record.c|s/if (test_bit(i, unreadable))/if (test_bit(0, unreadable))/|test_record
-pb-record.c|s/^		if (ret)$/		if (ret == -EINVAL)/|test_record
-pb-record.c|s/^		if (ret)$/		if (ret == -EBADMSG)/|test_record
+pb-record.c|s/^		if (ret == -ENODATA)$/		if (ret == -ENODATA || ret == -EBADMSG)/|test_record
+pb-record.c|s/^		if (ret == -ENODATA)$/		if (ret == -ENODATA || ret == -EINVAL)/|test_record
 pb-record.c|s/if (pb_record_block(record->seq, super->log_blocks) != i)/if (0)/|test_record
 pb-record.c|s/record->seq != seq/0/|test_record
 pb-record.c|s/last > window ? last - window + 1 : 1/window ? 1 : last/|test_record
