@@ -196,7 +196,7 @@ def unit_jobs():
     subprocess.run(["make", "-s", "-C", os.path.join(HERE, "unit"), "all"], check=True)
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
-                         "test_map", "test_lease", "test_views", "test_link", "test_offer",
+                         "test_map", "test_lease", "test_views", "test_views_own", "test_link", "test_offer",
                          "test_config", "test_store", "test_talk", "test_server", "test_http")]
     # States and sequences.
     jobs.append(Job("unit/test_views_search", [os.path.join(HERE, "unit", "build", "test_views_search")]
