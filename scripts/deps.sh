@@ -6,9 +6,11 @@
 #   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
 #   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
 #   scripts/deps.sh bench     as for test, and what "make bench" compares with
+#   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
 #
-# Kernel images are unpacked in the cache, not installed: nothing here boots
-# from this machine's disk.  As an ordinary user it only says what is missing.
+# Kernel images and PostgreSQL are unpacked in the cache, not installed: nothing
+# here boots from this machine's disk, and no database server is to run on it.  As
+# an ordinary user it only says what is missing.
 set -eu
 
 what=${1:-build}
@@ -89,6 +91,25 @@ kernel() {
 		die "no image of kernel $version in the archive"
 }
 
+# PostgreSQL and its client's library; what else they link with is installed.
+postgresql() {
+	for dir in "$cache"/postgresql/*/usr; do
+		[ ! -d "$dir" ] || return 0
+	done
+	update
+	tmp=$(mktemp -d)
+	(cd "$tmp" && apt-get -q download postgresql-15 postgresql-client-15 libpq5 >/dev/null 2>&1) ||
+		die "PostgreSQL 15 cannot be downloaded"
+	version=$(dpkg-deb -f "$tmp"/postgresql-15_*.deb Version)
+	mkdir -p "$cache/postgresql"
+	rm -rf "$cache/postgresql/.new"
+	for deb in "$tmp"/*.deb; do
+		dpkg -x "$deb" "$cache/postgresql/.new"
+	done
+	rm -rf "$tmp"
+	mv "$cache/postgresql/.new" "$cache/postgresql/$version"
+}
+
 install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-dev \
 	uuid-dev libconfig-dev libcurl4-gnutls-dev libgnutls28-dev libmicrohttpd-dev \
 	libsqlite3-dev libsystemd-dev kmod rsync
@@ -97,7 +118,7 @@ install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-de
 case $what in
 build)
 	;;
-test | source | bench)
+test | source | bench | demo)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		e2fsprogs fio jq openssl curl sqlite3 libaio-dev sparse bc perl xz-utils clang \
 		libclang-rt-14-dev llvm dkms man-db
@@ -105,8 +126,13 @@ test | source | bench)
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
 	[ "$what" != bench ] || install drbd-utils
+	if [ "$what" = demo ]; then
+		install libgssapi-krb5-2 libicu72 libldap-2.5-0 liblz4-1 libpam0g libreadline8 \
+			libssl3 libsystemd0 libxml2 libzstd1 zlib1g tzdata
+		postgresql
+	fi
 	;;
 *)
-	die "say build, test, source or bench"
+	die "say build, test, source, bench or demo"
 	;;
 esac

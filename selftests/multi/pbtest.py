@@ -41,7 +41,7 @@ from rig.cache import cached, digest  # noqa: E402
 from rig.slow import SLOW  # noqa: E402
 
 LONG = os.environ.get("PB_LONG") == "1"
-VOLUME = "vol"
+VOLUME = os.environ.get("PB_VOLUME", "vol")
 DEVICE = "/dev/mapper/" + VOLUME
 DISKS = [("data", "64M"), ("meta", "16M")]
 SKIP, BAD = 4, 1

@@ -223,7 +223,7 @@ class Rig:
     def binds(self):
         """(source, destination) of host directories to be put back over the guest's mounts."""
         pairs = []
-        for path in (REPO, os.getcwd()):
+        for path in (REPO, os.getcwd(), cache.cache_dir()):
             if path.startswith(tuple(h + "/" for h in HIDDEN)) and (path,) not in pairs:
                 pairs.append((path,))
         k = self.kernel
