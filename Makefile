@@ -7,7 +7,7 @@
 # make test-long       the long campaigns
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
-# make demo            machines, a database, a crash, and nothing lost
+# make demo            PostgreSQL on a volume: its machine dies, and nothing is lost
 # make bench           metadata writes beside DRBD, fail-over time; BENCH=volumes, regions
 # make dkms-test       add, build, install and remove with DKMS
 # make dist            a tarball
@@ -89,7 +89,10 @@ source-deps:
 bench-deps:
 	$(TOP)scripts/deps.sh bench
 
-demo: test-deps
+demo-deps:
+	$(TOP)scripts/deps.sh demo
+
+demo: demo-deps
 	@KVER=`$(TOP)scripts/kernels.sh image $(lastword $(KERNELS))` && \
 	$(MAKE) --no-print-directory all KVER=$$KVER && \
 	PB_KO=$(B)/$$KVER/dm-pb.ko PBCTL=$(PBCTL) KVER=$$KVER \
@@ -114,4 +117,4 @@ clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
 .PHONY: all module userspace install deps check test test-long test-debug ci \
-	test-deps source-deps bench-deps bench demo dkms-test dist clean
+	test-deps source-deps bench-deps demo-deps bench demo dkms-test dist clean

@@ -15,12 +15,13 @@ import tempfile
 import threading
 import time
 
-from pbtest import SLOW, RigError, check, until
+from pbtest import RigError, check, until
 from rig.cache import cache_dir, cached, digest, tool
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOOK = os.path.join(os.path.dirname(os.path.dirname(HERE)), "Documentation/examples/50-postgresql")
 SIZE = "256M"
+PATIENCE = 120                  # seconds for anything that should happen; nothing here takes nearly as long
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 BIN = "/usr/lib/postgresql/15/bin"
 LOG = "/var/log/postgresql.log"
@@ -138,7 +139,7 @@ class Client:
     def __init__(self, vm, nodes):
         self.committed = {}                 # number -> (when, name of the node)
         self.at = None                      # the node that it is connected to
-        self.errors = []
+        self.heard = []                     # what else it was told, for a person
         self.connected = {}                 # name of a node -> when it was, last
         self._number = 0
         self._lock = threading.Lock()
@@ -169,7 +170,7 @@ class Client:
                 self.committed[self._number] = now, name
                 self._next()
         elif line:
-            self.errors.append(f"{name}: {line}")
+            self.heard.append(f"{name}: {line}")
 
     def _next(self):
         self._number += 1
@@ -243,7 +244,9 @@ def check_load(vm, node, reported, in_doubt):
     return int(count)
 
 
-def wait_load(vm, node, count):
-    """Wait until pgbench has committed so many."""
-    until(f"{count} transactions of pgbench", lambda: int(query(
-        vm, node, "SELECT count(*) FROM pgbench_history")[0][0]) >= count, 60 * SLOW, 0.5)
+def wait_load(vm, node, more):
+    """Wait until pgbench has committed so many more."""
+    def count():
+        return int(query(vm, node, "SELECT count(*) FROM pgbench_history")[0][0])
+    want = count() + more
+    until(f"{more} transactions of pgbench on {node.name}", lambda: count() >= want, PATIENCE, 2)

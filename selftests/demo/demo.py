@@ -24,6 +24,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "multi"))
 os.environ["PB_VOLUME"] = "db"          # as the hook has it
 
 import database  # noqa: E402
+from database import PATIENCE  # noqa: E402
 from cluster import CONFIG, SERVER, Cluster  # noqa: E402
 from pbtest import DEVICE, SKIP, VOLUME, Failure, RigError, Skip, check, until  # noqa: E402
 
@@ -32,7 +33,6 @@ SERVICE = "postgresql@15-main.service"
 MOUNT = "/srv/db"
 ENOUGH = 100                    # transactions of each client before something is done to them
 RATE = 20                       # of pgbench, a second; emulated machines have other things to do too
-PATIENCE = 120                  # seconds for anything that should happen; nothing here takes nearly as long
 # Emulated machines that share a few cores stand still for longer than the default of 500 ms.
 DEAD_AFTER = 3000
 # A backup on a busy host is not to be left out for it.
@@ -70,6 +70,7 @@ class Machines(Cluster):
     def __init__(self):
         super().__init__(disks=DISKS, dead_after=DEAD_AFTER, volume=SETTINGS, linked=False, pin=False)
         self.said = {}                  # name -> [(when, line)]
+        self.client = None
         database.write_disk(self.replicas[0].vm.disk_path("data"))
 
     def configure(self, vm, name):
@@ -97,8 +98,10 @@ class Machines(Cluster):
         return until(f"{pattern!r} in the log of {name}", functools.partial(self.when, name, pattern, since), PATIENCE)
 
     def print_logs(self):
-        """What the daemons and the databases have said, after a failure."""
+        """What the daemons, the client and the databases have said, after a failure."""
         super().print_logs()
+        for line in self.client.heard[-10:] if self.client else ():
+            print(f"#   client: {line}", flush=True)
         for node in self.replicas:
             if node.vm.alive():
                 for line in node.vm.run(f"tail -n 30 {database.LOG}", check=False).out.splitlines():
@@ -111,7 +114,7 @@ class Demo:
     def __init__(self, cluster, line):
         self.cluster, self.line = cluster, line
         self.a, self.b = cluster.replicas
-        self.client = database.Client(cluster.server, cluster.replicas)
+        self.client = cluster.client = database.Client(cluster.server, cluster.replicas)
         self.load = database.Load(cluster.server, RATE)
         self.kill_to_commit = 0.0
 
@@ -125,7 +128,7 @@ class Demo:
         number = self.cluster.view()[0]
         want = len(self.client.committed) + more
         until(f"{more} committed transactions on {node.name}", lambda: len(self.client.committed) >= want, PATIENCE)
-        database.wait_load(self.cluster.server, node, ENOUGH * self.load.runs // 2)
+        database.wait_load(self.cluster.server, node, ENOUGH // 2)
         check(self.cluster.view()[0] == number, f"the view has changed: {self.cluster.history()}")
         check(self.client.at == node.name, f"the client is connected to {self.client.at}, not to {node.name}")
 
@@ -170,7 +173,7 @@ class Demo:
         before = len(self.client.committed)
         steps = self.serving(self.b, since)
         steps.append((self.cluster.wait_said(SERVER, rf"{VOLUME}: view {number + 1}: beta: the primary was silent$", since),
-                      f"view server: view {number + 1}, the primary was silent"))
+                      f"view server: the primary was silent for {DEAD_AFTER} ms, view {number + 1}"))
         self.line.steps(steps)
         self.kill_to_commit = max(at for at, _ in steps) - since
         self.line.step(f"{before} transactions had been reported committed before the kill", max(steps)[0])
@@ -193,12 +196,15 @@ class Demo:
                          (self.cluster.wait_said(SERVER, r"alpha: the backup is up to date$", since),
                           f"alpha is synced, {(self.b.counter('sync_bytes') - sent) / 1048576:.1f} MiB were sent")])
         check(self.cluster.members() == (self.b, self.a), f"the view is {self.cluster.view()}")
-        self.a.vm.run(f"! mountpoint -q {MOUNT} && ! pidof postgres")
+        used = self.a.vm.run(f"mountpoint -q {MOUNT} || pidof postgres", check=False)
+        check(used.rc != 0, f"alpha is a backup, and its file system is mounted or PostgreSQL runs there: {used.out}")
         self.wait_enough(self.b, ENOUGH)
 
     def switch(self):
         """What a person types to give alpha its role back."""
         since = self.line.chapter("a planned switch back")
+        database.query(self.cluster.server, self.b, "CHECKPOINT")
+        self.line.step("a checkpoint is made, in use still")
         self.b.vm.run(f"systemctl stop {SERVICE} && umount {MOUNT}")
         self.line.step("PostgreSQL is stopped on beta")
         self.b.pbctl("switch", VOLUME, "alpha")
