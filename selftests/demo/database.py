@@ -45,7 +45,7 @@ CREATE TABLE account(total bigint NOT NULL);
 INSERT INTO account VALUES(0);
 """
 # A client notices in some seconds that a server has gone without a word.
-CONNECTION = ("user=postgres dbname=postgres connect_timeout=5 tcp_user_timeout=3000 "
+CONNECTION = ("user=postgres dbname=postgres sslmode=disable gssencmode=disable connect_timeout=5 tcp_user_timeout=3000 "
               "keepalives_idle=1 keepalives_interval=1 keepalives_count=2")
 # Goes on for ever: waits until somebody listens, then one psql, whose orders come from stdin.
 SESSION = """

@@ -157,7 +157,7 @@ class Demo:
         self.line.step(f"pgbench runs, the other client has committed {len(self.client.committed)} transactions")
 
     def verify(self, node, reported):
-        """Everything that was reported committed is there."""
+        """Everything that was reported committed is there; REPORTED is how much of it was pgbench's."""
         committed = list(self.client.committed)
         rows = database.check_ledger(self.cluster.server, node, committed)
         count = database.check_load(self.cluster.server, node, reported, self.load.runs * self.load.CLIENTS)
@@ -217,6 +217,7 @@ class Demo:
         """Everything stops; both replicas are the same, and the file system is sound."""
         self.line.chapter("the end")
         self.client.stop()
+        self.verify(self.a, self.load.wait_end())
         self.cluster.wait_healthy(PATIENCE)
         self.a.vm.run(f"systemctl stop {SERVICE} && umount {MOUNT} && e2fsck -f -n {DEVICE}")
         self.line.step("e2fsck finds no fault")
