@@ -45,8 +45,8 @@ CREATE TABLE account(total bigint NOT NULL);
 INSERT INTO account VALUES(0);
 """
 # A client notices in some seconds that a server has gone without a word.
-CONNECTION = ("user=postgres dbname=postgres sslmode=disable gssencmode=disable connect_timeout=5 tcp_user_timeout=3000 "
-              "keepalives_idle=1 keepalives_interval=1 keepalives_count=2")
+CONNECTION = ("user=postgres dbname=postgres sslmode=disable gssencmode=disable connect_timeout=5 "
+              "tcp_user_timeout=3000 keepalives_idle=1 keepalives_interval=1 keepalives_count=2")
 # Goes on for ever: waits until somebody listens, then one psql, whose orders come from stdin.
 SESSION = """
 while :; do
@@ -119,7 +119,8 @@ def install(vm, config):
            f"mount --bind {shlex.quote(root)}/usr/share/postgresql /usr/share/postgresql && "
            f"cp {shlex.quote(root)}{LIBRARIES}/libpq.so.5* {LIBRARIES}/ && modprobe -a ext4 crc32c && "
            "mount -t cgroup2 cgroup2 /sys/fs/cgroup")
-    for source, path in ((HOOK, f"{config}/hooks.d/50-postgresql"), (os.path.join(HERE, "systemctl"), "/usr/bin/systemctl")):
+    for source, path in ((HOOK, f"{config}/hooks.d/50-postgresql"),
+                         (os.path.join(HERE, "systemctl"), "/usr/bin/systemctl")):
         with open(source, "rb") as f:
             vm.push(path, f.read(), 0o755)
 
@@ -235,9 +236,9 @@ def check_ledger(vm, node, committed):
 
 def check_load(vm, node, reported, in_doubt):
     """The same of pgbench's: how many there are, and that its four tables agree."""
-    (count, *sums), = query(vm, node, "SELECT (SELECT count(*) FROM pgbench_history), (SELECT sum(abalance) FROM "
-                            "pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers), (SELECT sum(bbalance) FROM "
-                            "pgbench_branches), (SELECT sum(delta) FROM pgbench_history)")
+    parts = ["count(*) FROM pgbench_history", "sum(abalance) FROM pgbench_accounts", "sum(tbalance) FROM pgbench_tellers",
+             "sum(bbalance) FROM pgbench_branches", "sum(delta) FROM pgbench_history"]
+    (count, *sums), = query(vm, node, "SELECT " + ", ".join(f"(SELECT {part})" for part in parts))
     check(len(set(sums)) == 1, f"pgbench's tables do not agree: {sums}")
     check(reported <= int(count) <= reported + in_doubt,
           f"pgbench reported {reported} transactions committed, {in_doubt} may be in doubt, {count} are there")

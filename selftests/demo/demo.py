@@ -172,8 +172,8 @@ class Demo:
         self.a.vm.kill()
         before = len(self.client.committed)
         steps = self.serving(self.b, since)
-        steps.append((self.cluster.wait_said(SERVER, rf"{VOLUME}: view {number + 1}: beta: the primary was silent$", since),
-                      f"view server: the primary was silent for {DEAD_AFTER} ms, view {number + 1}"))
+        decided = self.cluster.wait_said(SERVER, rf"view {number + 1}: beta: the primary was silent$", since)
+        steps.append((decided, f"view server: the primary was silent for {DEAD_AFTER} ms, view {number + 1}"))
         self.line.steps(steps)
         self.kill_to_commit = max(at for at, _ in steps) - since
         self.line.step(f"{before} transactions had been reported committed before the kill", max(steps)[0])

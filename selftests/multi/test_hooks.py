@@ -14,6 +14,7 @@ from pbtest import SLOW, VOLUME, check, until
 
 HOOKS = f"{CONFIG}/hooks.d"
 LOG = "/root/hooks.log"
+GO = "/root/hooks.go"
 # A backup on a busy host is not to be left out for it: that is a role too.
 PATIENT = f"timeout_ms = {20000 * SLOW};"
 SIGPIPE = 1 << (signal.SIGPIPE - 1)
@@ -153,5 +154,33 @@ def test_failures(cluster):
     check("10-record failed" not in said and "50-last failed" not in said, "a good hook was said to have failed")
 
 
+def test_hanging(cluster):
+    """a hook that does not end holds up nothing but the hooks of its volume: roles change, and the last is told"""
+    a, b = cluster.nodes[:2]
+    clean(cluster)
+    install(b, "10-record", f"while [ ! -e {GO} ]; do sleep 0.1; done")
+    switch(cluster, b)
+    until("the hook has begun", lambda: calls(b))
+    for node in (a, b, a):
+        switch(cluster, node)
+    found = [call.what for call in calls(b, what="")]
+    check(found == ["begin"], f"hooks ran beside one that hangs: {found}")
+    b.vm.run(f"touch {GO}")
+    wait_roles(b, "primary", "backup")
+
+
+def test_restart(cluster):
+    """the hooks of a daemon that was killed and started again are told the role as it is"""
+    a, b = cluster.nodes[:2]
+    clean(cluster)
+    for node in (b, a):
+        install(node, "10-record")
+        node.kill_daemon()
+        node.start_daemon()
+    wait_roles(a, "primary")
+    wait_roles(b, "backup")
+    check(cluster.members() == (a, b), f"the view is {cluster.view()}")
+
+
 if __name__ == "__main__":
-    sys.exit(run([test_called, test_process, test_names, test_failures], volume=PATIENT))
+    sys.exit(run([test_called, test_process, test_names, test_failures, test_hanging, test_restart], volume=PATIENT))
