@@ -34,7 +34,7 @@ MOUNT = "/srv/db"
 ENOUGH = 100                    # transactions of each client before something is done to them
 RATE = 20                       # of pgbench, a second; emulated machines have other things to do too
 # Emulated machines that share a few cores stand still for longer than the default of 500 ms.
-DEAD_AFTER = 3000
+DEAD_AFTER = 5000
 # A backup on a busy host is not to be left out for it.
 SETTINGS = "timeout_ms = 20000;"
 
