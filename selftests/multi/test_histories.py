@@ -86,8 +86,8 @@ def goes_on_alone_cut(world):
     """The same, and for the reason that the primary gave: nobody was silent."""
     ends = goes_on_alone(world)
     next(ends)
-    because = [view["because"] for view in world.history() if len(view["members"]) == 1]
-    check(because == ["the primary could not reach the backup"], f"because {because}")
+    because = {view["because"] for view in world.history() if len(view["members"]) == 1}
+    check(because == {"the primary could not reach the backup"}, f"because {because}")
     yield
     yield from ends
 
