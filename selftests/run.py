@@ -211,7 +211,7 @@ def unit_jobs():
         jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=1200))
     jobs.append(Job("rig/test_vdisk", [os.path.join(HERE, "rig", "test_vdisk.py")]))
     jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=900))
-    jobs.append(Job("style", [os.path.join(TOP, "scripts", "check.sh"), "6.1", "6.12"], limit=600))
+    jobs.append(Job("style", [os.path.join(TOP, "scripts", "check.sh"), "6.1", "6.12"], limit=1200))
     jobs.append(Job("dkms", [os.path.join(HERE, "dkms", "test_dkms.sh")], limit=900))
     return jobs
 
