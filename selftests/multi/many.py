@@ -29,7 +29,7 @@ class ManyReplica(Replica):
 
     def up(self, declare=None):
         """pbctl up, of all of them."""
-        self.pbctl("up", *([declare, *self.pair.names] if declare else ["--all"]), timeout=300)
+        self.pbctl("up", *([declare, *self.pair.names] if declare else ["--all"]), timeout=self.pair.patience)
 
     def join(self):
         """After a boot: the slices too."""
@@ -45,6 +45,8 @@ class Many(Cluster):
     def __init__(self, volumes=100, mem=1024, **args):
         self.names = [f"v{i:03}" for i in range(volumes)]
         self.uuids = {name: str(uuid.uuid4()) for name in self.names}
+        # How long something may take that is done to all of them, s; a few seconds each, if machines are emulated.
+        self.patience = 180 + 5 * volumes
         size = f"{volumes * SLICE}M"
         super().__init__(disks=[("data", size), ("meta", size)], mem=mem, **args)
         self.replicas = [ManyReplica(self, n.vm, n.name) for n in self.replicas]
@@ -66,7 +68,7 @@ class Many(Cluster):
         """How all volumes are, by name."""
         return {v["name"]: v for v in self.ask("/v1/volumes")["volumes"]}
 
-    def wait_all(self, what, condition, timeout=180):
+    def wait_all(self, what, condition):
         """Wait until it holds for every volume."""
         left = None
 
@@ -75,13 +77,14 @@ class Many(Cluster):
             left = {n: v for n, v in self.state().items() if not condition(v)}
             return not left
         try:
-            until(what, probe, timeout, 0.2)
+            until(what, probe, self.patience, 0.2)
         except Failure as err:
             some = [f"{n}: {v['health']}, {v['view']}" for n, v in list(left.items())[:3]]
             raise Failure(f"{err}; not so of {len(left)}: {some}") from None
 
-    def wait_healthy(self, timeout=180):
-        self.wait_all("healthy volumes", lambda v: v["health"] == "healthy", timeout)
+    def wait_healthy(self):
+        """Wait until all are healthy."""
+        self.wait_all("healthy volumes", lambda v: v["health"] == "healthy")
 
     def wait_first(self, node):
         """Wait until a node is the primary of all, and they know it."""
@@ -96,7 +99,7 @@ class Many(Cluster):
 
     def finish_many(self, job):
         """It has done so with all of them; the time that it printed, if any."""
-        check(job.wait(180) == 0, f"not all volumes: {job.output()[-1000:]}")
+        check(job.wait(self.patience) == 0, f"not all volumes: {job.output()[-1000:]}")
         words = job.output().split()
         check(words[-2:] == ["all", str(len(self.names))], f"{words[-2:]}")
         return int(words[0]) if words[0].isdigit() else None
