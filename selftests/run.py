@@ -28,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.environ.get("B", os.path.join(TOP, "build"))
 PBCTL = os.path.join(BUILD, "user", "pbctl")
+JOBS = f"-j{os.cpu_count() or 1}"
 LONG = os.environ.get("PB_LONG") == "1"
 OUTPUT = os.environ.get("PB_OUTPUT", os.path.join(TOP, "test-output"))
 POINT = re.compile(r"^(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
@@ -186,7 +187,7 @@ def run_all(jobs):
 
 def build(*args):
     """Run make, quietly unless it fails."""
-    done = subprocess.run(["make", "-C", TOP, "--no-print-directory", f"B={BUILD}", *args],
+    done = subprocess.run(["make", JOBS, "-C", TOP, "--no-print-directory", f"B={BUILD}", *args],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(f"{done.stdout}\nrun.py: cannot build: make {' '.join(args)}")
@@ -194,7 +195,7 @@ def build(*args):
 
 def unit_jobs():
     """What needs no machine of its own: pure logic, fuzzing, the command line, style."""
-    subprocess.run(["make", "-s", "-C", os.path.join(HERE, "unit"), "all"], check=True)
+    subprocess.run(["make", "-s", JOBS, "-C", os.path.join(HERE, "unit"), "all"], check=True)
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
                          "test_map", "test_lease", "test_views", "test_views_own", "test_link", "test_offer",
@@ -218,7 +219,7 @@ def unit_jobs():
 
 def vm_jobs(label, kernel, env, leave_out=()):
     """Tests inside one machine: scripts, and programs built from C."""
-    subprocess.run(["make", "-s", "-C", os.path.join(HERE, "vm")], check=True)
+    subprocess.run(["make", "-s", JOBS, "-C", os.path.join(HERE, "vm")], check=True)
     scripts = glob.glob(os.path.join(HERE, "vm", "test_*.sh"))
     programs = [p for p in glob.glob(os.path.join(HERE, "vm", "build", "test_*"))
                 if os.access(p, os.X_OK) and not p.endswith((".o", ".d"))]
