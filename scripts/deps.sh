@@ -120,8 +120,8 @@ build)
 	;;
 test | source | bench | demo)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
-		e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils clang \
-		libclang-rt-14-dev llvm dkms man-db
+		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
+		clang libclang-rt-14-dev llvm dkms man-db
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
