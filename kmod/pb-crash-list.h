@@ -6,8 +6,8 @@
  * @drive: what the test does until it is reached: "write" writes and flushes to
  *	two that are synced; "log" does so to more extents than can be hot;
  *	"full" does that with few flushes; "view" takes the backup out and in
- *	again; "join" brings the backup up to date; "grow" makes the volume
- *	larger
+ *	again; "join" brings the backup up to date; "crashed" does so after it
+ *	crashed, so that it has marks; "grow" makes the volume larger
  * @often: how many times that passes it, at least
  * @when: the moment
  *
@@ -108,7 +108,7 @@ PB_CRASH_POINT(SYNC_DONE, "p", "join", 1,
 	       "the successor has said that it is synced; nobody else was told")
 
 /* A state transfer, at its target */
-PB_CRASH_POINT(MARKS_ASKED, "b", "join", 1,
+PB_CRASH_POINT(MARKS_ASKED, "b", "crashed", 1,
 	       "the source asks what may differ")
 PB_CRASH_POINT(SYNCING_BEGIN, "b", "join", 1,
 	       "its marks are durable at the source; its disk does not say syncing")

@@ -22,7 +22,7 @@ PARAMETER = "/sys/module/dm_pb/parameters/crash"
 PATIENCE = 30
 # What is written meanwhile; see Campaign.write().
 WRITERS = {"write": {"flushes": 32, "pause_us": 2000}, "log": {"flushes": 32, "pause_us": 2000, "share": 1.0},
-           "full": {"flushes": 1, "pause_us": 0, "share": 1.0}, "view": {}, "join": {}}
+           "full": {"flushes": 1, "pause_us": 0, "share": 1.0}, "view": {}, "join": {}, "crashed": {}}
 
 # Where the view that was told last is durable, whether or not the node could say so.
 VIEW_IS_STORED = ["VIEW_STORED", "MAP_COMMITTED", "VIEW_ENTERED"]
@@ -65,7 +65,7 @@ def choose(found, rng):
         cases = [Case(p, p.who[i // 2 % len(p.who)], i % 3 == 2) for i, p in enumerate(found)]
         return cases[rng.randrange(5)::5]
     return [rng.choice([c for c in everything if c.point.drive in kind])
-            for kind in (("write", "log", "full"), ("view",), ("join",))]
+            for kind in (("write", "log", "full"), ("view",), ("join", "crashed"))]
 
 
 class Points(Campaign):
@@ -108,9 +108,9 @@ class Points(Campaign):
         goal = self.churn.acks + 30
         self.until_alive("writes without the backup", lambda: self.churn.acks >= goal)
 
-    def part(self):
-        """One of the two is to be brought up to date: taken out alive, crashed, or deposed."""
-        how = self.rng.choice(["leave", "leave", "backup", "primary"])
+    def part(self, ways):
+        """One of the two is to be brought up to date: taken out alive, crashed, or deposed by that."""
+        how = self.rng.choice(ways)
         if how == "leave":
             self.tell(self.primary)
         elif how == "backup":
@@ -120,14 +120,18 @@ class Points(Campaign):
             self.write(**WRITERS["join"])
         self.come_back()
 
-    def drive_join(self, case):
+    def drive_join(self, case, ways=("leave", "leave", "backup", "primary")):
         """The backup lacks something, and gets it."""
-        self.part()
+        self.part(ways)
         self.write_alone()
         self.arm(case)
         with self.mortal():
             self.join()
         return self.may_go_on()
+
+    def drive_crashed(self, case):
+        """As before; who left alive may have nothing in doubt, and is not asked what that is."""
+        return self.drive_join(case, ("backup", "primary"))
 
     def drive_view(self, case):
         """The backup is taken out and in again, or it takes over."""
