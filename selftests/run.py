@@ -217,7 +217,7 @@ def unit_jobs():
     return jobs
 
 
-def vm_jobs(label, kernel, env, leave_out=()):
+def vm_jobs(label, kernel, env):
     """Tests inside one machine: scripts, and programs built from C."""
     subprocess.run(["make", "-s", JOBS, "-C", os.path.join(HERE, "vm")], check=True)
     scripts = glob.glob(os.path.join(HERE, "vm", "test_*.sh"))
@@ -226,8 +226,6 @@ def vm_jobs(label, kernel, env, leave_out=()):
     jobs = []
     for path in sorted(scripts + programs, key=os.path.basename):
         name = os.path.basename(path).removesuffix(".sh")
-        if name in leave_out:
-            continue
         limit = 900 if label == "debug" else 600
         command = [os.path.join(HERE, "rig", "pbrig"), "vmtest", "--kernel", kernel,
                    "--mem", "1536" if label == "debug" else "768",
@@ -242,13 +240,11 @@ def vm_jobs(label, kernel, env, leave_out=()):
     return jobs
 
 
-def multi_jobs(label, kernel, env, only=None, every=False):
+def multi_jobs(label, kernel, env):
     """Tests with two machines or more, and the rig's own."""
     jobs = []
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
-        if (only and name not in only) or (every and name in LONG_MULTI):
-            continue
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
                         limit=900 if label == "debug" or name in SLOW_MULTI else 400,
                         env={**env, "KVER": kernel,
@@ -313,17 +309,25 @@ def debug_jobs(building):
     return vm_jobs("debug", kernel, env) + multi_jobs("debug", kernel, env)
 
 
+def is_usual(job, last):
+    """Is a test in machines run without PB_LONG or a pattern, on the last kernel or another one?"""
+    _, kind, name = job.name.split("/")
+    if kind == "vm":
+        return last or name not in LAST_KERNEL_VM
+    return name not in LONG_MULTI and (last or name in ANY_KERNEL_MULTI)
+
+
 def stock_jobs(args):
     """The jobs on stock kernels, and those without one, in the order they start."""
     jobs = unit_jobs()
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
-        all_of_it = series == args.kernels.split()[-1] or LONG or args.patterns
-        jobs += vm_jobs(series, kernel, env, () if all_of_it else LAST_KERNEL_VM)
+        last = series == args.kernels.split()[-1]
+        chosen = LONG or args.patterns
         # More of the crash points: on one kernel.
-        ci = {"PB_CI": "1"} if args.ci and all_of_it else {}
-        jobs += multi_jobs(series, kernel, {**env, **ci}, None if all_of_it else ANY_KERNEL_MULTI,
-                           every=not LONG and not args.patterns)
+        ci = {"PB_CI": "1"} if args.ci and (last or chosen) else {}
+        found = vm_jobs(series, kernel, env) + multi_jobs(series, kernel, {**env, **ci})
+        jobs += [job for job in found if chosen or is_usual(job, last)]
         if not position:
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))
