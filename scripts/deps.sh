@@ -61,19 +61,29 @@ has_image() {
 		[ -e "$cache/kernels/$1/boot/vmlinuz-$1" ]
 }
 
-# Unpacks a kernel's package into the cache, where the rig looks.
-unpack_image() {
+# unpack DIR PACKAGE...: downloads them, and unpacks them into a new directory.
+unpack() {
+	dir=$1
+	shift
 	update
 	tmp=$(mktemp -d)
-	(cd "$tmp" && apt-get -q download "linux-image-$1" >/dev/null 2>&1) || {
+	(cd "$tmp" && apt-get -q download "$@" >/dev/null 2>&1) || {
 		rm -rf "$tmp"
 		return 1
 	}
-	mkdir -p "$cache/kernels"
-	rm -rf "$cache/kernels/.$1"
-	dpkg -x "$tmp"/*.deb "$cache/kernels/.$1"
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	for deb in "$tmp"/*.deb; do
+		dpkg -x "$deb" "$dir"
+	done
+	rm -rf "$tmp"
+}
+
+# Unpacks a kernel's package into the cache, where the rig looks.
+unpack_image() {
+	unpack "$cache/kernels/.$1" "linux-image-$1" || return 1
 	depmod -b "$cache/kernels/.$1" "$1"
-	rm -rf "$cache/kernels/$1" "$tmp"
+	rm -rf "$cache/kernels/$1"
 	mv "$cache/kernels/.$1" "$cache/kernels/$1"
 }
 
@@ -93,20 +103,12 @@ kernel() {
 
 # PostgreSQL and its client's library; what else they link with is installed.
 postgresql() {
-	for dir in "$cache"/postgresql/*/usr; do
-		[ ! -d "$dir" ] || return 0
+	for usr in "$cache"/postgresql/*/usr; do
+		[ ! -d "$usr" ] || return 0
 	done
-	update
-	tmp=$(mktemp -d)
-	(cd "$tmp" && apt-get -q download postgresql-15 postgresql-client-15 libpq5 >/dev/null 2>&1) ||
+	unpack "$cache/postgresql/.new" postgresql-15 postgresql-client-15 libpq5 ||
 		die "PostgreSQL 15 cannot be downloaded"
-	version=$(dpkg-deb -f "$tmp"/postgresql-15_*.deb Version)
-	mkdir -p "$cache/postgresql"
-	rm -rf "$cache/postgresql/.new"
-	for deb in "$tmp"/*.deb; do
-		dpkg -x "$deb" "$cache/postgresql/.new"
-	done
-	rm -rf "$tmp"
+	version=$(apt-cache show --no-all-versions postgresql-15 | sed -n 's/^Version: //p')
 	mv "$cache/postgresql/.new" "$cache/postgresql/$version"
 }
 
