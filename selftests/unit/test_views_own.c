@@ -7,6 +7,14 @@
 
 static const char *why;
 
+/* It was set up again, and stands in that view. */
+static void stand(u32 node, u64 view)
+{
+	sims[node].ping.view = view;
+	sims[node].ping.flags = PV_PING_STANDS;
+	say(node);
+}
+
 static void test_both_restart(void)
 {
 	make_pair();
@@ -60,9 +68,7 @@ static void test_both_restart(void)
 	say(0);
 	view_is(3, 0, 1, true, "both restart in a view that is not acknowledged");
 
-	sims[0].ping.view = 3;
-	sims[0].ping.flags = PV_PING_STANDS;
-	say(0);
+	stand(0, 3);
 	view_is(4, 0, 1, false, "the primary goes on, once it has moved into it");
 	/* It served by its backup's copy, and its own lacks what was written then. */
 	make_pair();
@@ -107,9 +113,7 @@ static void test_restarted_and_waited(void)
 	set_up(0);
 	sims[0].obeys = false;
 	say(0);
-	sims[0].ping.view = 5;
-	sims[0].ping.flags = PV_PING_STANDS;
-	say(0);
+	stand(0, 5);
 	alone(6, 0, "a primary that restarted and cannot serve beside who it waits for");
 	sims[0].obeys = true;
 	rounds(2, ONLY(0) | ONLY(1));
@@ -687,9 +691,7 @@ static void test_not_entered(void)
 	set_up(1);
 	sims[1].obeys = false;
 	until_dead(0);
-	sims[1].ping.view = 3;
-	sims[1].ping.flags = PV_PING_STANDS;
-	say(1);
+	stand(1, 3);
 	until_dead(ONLY(1));
 	alone(4, 1, "both crash before it is acked, one is back: it stands in the view, and goes on");
 	make_unacked();
@@ -697,10 +699,8 @@ static void test_not_entered(void)
 	set_up(0);
 	set_up(1);
 	sims[1].obeys = false;
-	sims[1].ping.view = 3;
-	sims[1].ping.flags = PV_PING_STANDS;
 	say(0);
-	say(1);
+	stand(1, 3);
 	view_is(3, 0, 1, true, "both are back: the primary comes first");
 }
 
