@@ -35,6 +35,15 @@ over() {	# over NAME: it has no lease left
 	[ "$(pbt status "$1" lease_left)" = 0 ]
 }
 
+lone_read() {	# a primary without a link and a lease has a read that waits: $r, of $work/r
+	check "a pair" make_pair
+	check "no link" pbt disconnect A
+	check "the lease ends" wait_for over A
+	pbt io A read >$work/r &
+	r=$!
+	check "a read waits" wait_for sh -c 'test $(pbt status A held) = 1'
+}
+
 sever() {		# the connection says nothing more, and nobody is told
 	ip link set lo down
 }
@@ -146,12 +155,7 @@ mend
 clean
 
 # Who waits is let go: by policy, by removal, by suspend; and a view.
-check "a pair" make_pair
-check "no link" pbt disconnect A
-check "the lease ends" wait_for over A
-pbt io A read >$work/r &
-r=$!
-check "a read waits" wait_for sh -c 'test $(pbt status A held) = 1'
+lone_read
 timeout -s KILL $((2 * slow)) dmsetup suspend --nolockfs A
 is $? 137 "a plain suspend waits for it and can be killed"
 within 20 dmsetup suspend --nolockfs --noflush A
@@ -169,12 +173,7 @@ ends $r $work/r 0 "alone it is served"
 check "A: view 3" pbt view A 3 ab-
 is "$(pbt io A read)" 0 "nor does it need a backup that is not synced"
 clean
-check "a pair" make_pair
-check "no link" pbt disconnect A
-check "the lease ends" wait_for over A
-pbt io A read >$work/r &
-r=$!
-check "a read waits" wait_for sh -c 'test $(pbt status A held) = 1'
+lone_read
 kill -9 $r
 pbt policy A error
 wait $r 2>/dev/null
