@@ -121,6 +121,12 @@ static bool restarted(struct pv_volume *volume, const struct pv_member *member)
 	       says(volume, member, PV_PING_STANDS);
 }
 
+/* Only then it is let into the view that follows. */
+static bool is_in_view(struct pv_volume *volume, const struct pv_member *member)
+{
+	return node_of(volume, member)->ping.view == volume->view.number;
+}
+
 /* It pings from the current view that it is all there, as that replica. */
 static bool is_synced_here(struct pv_volume *volume,
 			   const struct pv_member *member)
@@ -128,7 +134,7 @@ static bool is_synced_here(struct pv_volume *volume,
 	const struct pv_node *node = node_of(volume, member);
 
 	return node->heard && !replaced(volume, member) &&
-	       node->ping.view == volume->view.number &&
+	       is_in_view(volume, member) &&
 	       node->ping.state == PB_REPLICA_SYNCED;
 }
 
@@ -421,12 +427,6 @@ static bool may_replace(struct pv_volume *volume,
 	return !back && holds_all(volume, backup) &&
 	       here(volume, backup->node, now) && !failed(node) &&
 	       !node->evicted && !replaced(volume, backup);
-}
-
-/* Only then it is let into the view that follows. */
-static bool is_in_view(struct pv_volume *volume, const struct pv_member *member)
-{
-	return node_of(volume, member)->ping.view == volume->view.number;
 }
 
 /* Who has not moved into the view by now will not. */
@@ -846,7 +846,7 @@ static bool is_reigning(struct pv_volume *volume, u64 now)
 	return volume->view.number && !volume->behind &&
 	       here(volume, primary->node, now) &&
 	       serves(volume, primary, now) &&
-	       node_of(volume, primary)->ping.view == volume->view.number;
+	       is_in_view(volume, primary);
 }
 
 int pv_force(struct pv_volume *volume, u32 node, u64 now, const char **why)
