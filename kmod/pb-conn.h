@@ -349,7 +349,6 @@ static inline struct pb_conn *pb_conn_get(struct pb_conn *conn)
 void pb_conn_put(struct pb_conn *conn);
 
 /* Between pb-conn.c, pb-conn-tx.c and pb-conn-rx.c. */
-
 bool pb_conn_up(struct pb_conn *conn);
 bool pb_conn_set_up(struct pb_conn *conn);
 void pb_conn_tx_work(struct work_struct *work);

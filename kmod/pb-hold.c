@@ -64,15 +64,19 @@ void pb_hold_load(struct pb_device *pb)
 		      pb_lease_wait(now, pb->super.lease_ms), nobody);
 }
 
-void pb_hold_note(struct pb_device *pb, struct pb_conn *conn)
+/* When the latest lease granted on a connection is over, raw time; 0: none was. */
+static u64 granted_until(const struct pb_conn *conn)
 {
 	u64 granted = atomic64_read(&conn->granted);
 
+	return granted ? pb_lease_wait(granted, conn->lease_ms) : 0;
+}
+
+void pb_hold_note(struct pb_device *pb, struct pb_conn *conn)
+{
 	lockdep_assert_held(&pb->ctl_mutex);
-	if (granted)
-		pb_lease_give(&pb->given, ktime_get_raw_ns(),
-			      pb_lease_wait(granted, conn->lease_ms),
-			      conn->cfg.peer);
+	pb_lease_give(&pb->given, ktime_get_raw_ns(), granted_until(conn),
+		      conn->cfg.peer);
 }
 
 void pb_hold_describe(struct pb_device *pb, bool backup,
@@ -126,9 +130,8 @@ void pb_hold_status(struct pb_device *pb, struct pb_ioc_status *status)
 	u64 until = pb->given.until;
 
 	lockdep_assert_held(&pb->ctl_mutex);
-	if (conn && atomic64_read(&conn->granted))
-		until = max(until, pb_lease_wait(atomic64_read(&conn->granted),
-						 conn->lease_ms));
+	if (conn)
+		until = max(until, granted_until(conn));
 	status->lease_ms = pb->lease_ms;
 	status->reads = READ_ONCE(pb->path.confirm) ? PB_READS_CONFIRM :
 						      PB_READS_LEASE;
