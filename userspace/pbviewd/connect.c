@@ -436,6 +436,11 @@ static void probe_peer(struct prober *prober, struct pv_local *local, int peer,
 	pthread_mutex_unlock(&local->lock);
 }
 
+static bool is_linked_to(const struct pb_link *link, const char *node)
+{
+	return link->state == PB_LINK_UP && !strcmp(link->name, node);
+}
+
 /* All that it is not linked to. */
 static void probe_volume(struct prober *prober, struct pv_local *local,
 			 bool all)
@@ -461,8 +466,8 @@ static void probe_volume(struct prober *prober, struct pv_local *local,
 		peer = &local->config->replicas[i];
 		if ((int)i == local->self ||
 		    !pb_same_endpoint(&peer->address, prober->address) ||
-		    (status.downstream.state == PB_LINK_UP &&
-		     !strcmp(status.downstream.name, peer->node)))
+		    is_linked_to(&status.upstream, peer->node) ||
+		    is_linked_to(&status.downstream, peer->node))
 			continue;
 		probe_peer(prober, local, i, &say);
 		if (missing)

@@ -191,6 +191,16 @@ static u64 view_of(const struct pv_local *local,
 	return moved || local->told == number ? number : 0;
 }
 
+/* Whom it is connected to, by whoever began that, needs no probe. */
+static void note_linked(struct pv_local *local, const struct pb_link *link)
+{
+	int peer = link->state == PB_LINK_UP ?
+		   pb_config_replica(local->config, link->name) : -1;
+
+	if (peer >= 0)
+		local->reached[peer] = pb_boot_ms();
+}
+
 static void add_reaches(const struct pv_local *local, struct pv_say *say)
 {
 	u64 now = pb_boot_ms();
@@ -206,7 +216,6 @@ static void make_say(struct pv_local *local,
 		     const struct pb_ioc_status *status, struct pv_say *say)
 {
 	const struct pb_view *view = &status->view;
-	int peer;
 
 	memset(say, 0, sizeof(*say));
 	memcpy(say->volume, local->config->uuid, PB_UUID_LEN);
@@ -228,11 +237,8 @@ static void make_say(struct pv_local *local,
 		pb_printable(say->reason, sizeof(say->reason),
 			     status->downstream.reason, PB_REASON_LEN);
 	pthread_mutex_lock(&local->lock);
-	if (is_linked(status)) {
-		peer = pb_config_replica(local->config, view->members[1].name);
-		if (peer >= 0)
-			local->reached[peer] = pb_boot_ms();
-	}
+	note_linked(local, &status->upstream);
+	note_linked(local, &status->downstream);
 	add_reaches(local, say);
 	pthread_mutex_unlock(&local->lock);
 }
