@@ -157,12 +157,22 @@ static void ping(struct pinger *pinger)
 	pinger->cut = ret;
 }
 
-static void pause_until(struct pv_node_daemon *daemon, u64 next)
+/*
+ * When many volumes change at once each has news: as long as the last ping took, what
+ * happens meanwhile waits for the next, which leaves the server half of its time.
+ */
+static void pause_until(struct pv_node_daemon *daemon, u64 began, u64 next)
 {
+	u64 soon;
+
 	pthread_mutex_lock(&daemon->lock);
 	daemon->pinged = pb_boot_ms();
-	while (!daemon->ping_now && pb_boot_ms() < next)
-		pv_cond_wait(&daemon->ping_wake, &daemon->lock, next);
+	soon = daemon->pinged + (daemon->pinged - began);
+	if (soon > next)
+		soon = next;
+	while (pb_boot_ms() < (daemon->ping_now ? soon : next))
+		pv_cond_wait(&daemon->ping_wake, &daemon->lock,
+			     daemon->ping_now ? soon : next);
 	daemon->ping_now = false;
 	pthread_mutex_unlock(&daemon->lock);
 }
@@ -183,7 +193,7 @@ void *pv_ping_thread(void *arg)
 	for (;;) {
 		began = pb_boot_ms();
 		ping(&pinger);
-		pause_until(pinger.daemon,
+		pause_until(pinger.daemon, began,
 			    began + pinger.daemon->config->ping_ms);
 	}
 }
