@@ -506,7 +506,7 @@ static void test_health(void)
 	server.volumes[0].state.retry_ms = 60000;
 	free(ping(0, 3, 3, PB_REPLICA_SYNCED, PV_PING_UNREACHABLE));
 	pv_condition(&server.volumes[0], 1, text, sizeof(text));
-	ok(says(text, "left alone by alpha for 60 s more, dropped 1 times"), "a backup that is left alone");
+	ok(says(text, "left alone by alpha for 60 s more, dropped 1 time"), "a backup that is left alone");
 	ok(says(health(), "waits for alpha to move into view 4"), "health: not acked");
 	ok(!*advice(), "it has had no time yet");
 	silent(1);

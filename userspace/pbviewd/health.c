@@ -57,9 +57,10 @@ void pv_condition(const struct pv_served *volume, u32 index, char *text,
 	if (!strcmp(pv_place(volume, index), "idle"))
 		left = pv_left_alone(&volume->state, index, now);
 	if (left)
-		snprintf(text, size, "left alone by %s for %llu s more, dropped %u times",
+		snprintf(text, size, "left alone by %s for %llu s more, dropped %u time%s",
 			 name_of(volume, node->left_by),
-			 (unsigned long long)(left + 999) / 1000, node->drops);
+			 (unsigned long long)(left + 999) / 1000, node->drops,
+			 node->drops == 1 ? "" : "s");
 	else
 		snprintf(text, size, "%s", condition(volume, index, now));
 }

@@ -129,6 +129,7 @@ static void log_view(const struct pv_served *volume)
 {
 	const struct pv_view *view = &volume->state.view;
 	char members[256] = "";
+	const char *reason;
 	size_t len = 0;
 	u32 i;
 
@@ -140,19 +141,20 @@ static void log_view(const struct pv_served *volume)
 	pv_log(SD_NOTICE, "%s: view %llu: %s: %s", volume->config->name,
 	       (unsigned long long)view->number, members,
 	       pv_why_text(view->why));
-	if (view->why == PV_WHY_BACKUP_UNREACHABLE)
+	reason = volume->heard[view->members[0].node].reason;
+	if (view->why == PV_WHY_BACKUP_UNREACHABLE && *reason)
 		pv_log(SD_NOTICE, "%s: %s says: %s", volume->config->name,
-		       node_name(volume, view->members[0].node),
-		       volume->heard[view->members[0].node].reason);
+		       node_name(volume, view->members[0].node), reason);
 	if (view->why != PV_WHY_BACKUP_UNREACHABLE &&
 	    view->why != PV_WHY_BACKUP_DEAD)
 		return;
 	for (i = 0; i < volume->state.nr_nodes; i++)
 		if (pv_left_alone(&volume->state, i, volume->state.latest))
-			pv_log(SD_NOTICE, "%s: %s is left alone for %llu s, dropped %u times",
+			pv_log(SD_NOTICE, "%s: %s is left alone for %llu s, dropped %u time%s",
 			       volume->config->name, node_name(volume, i),
 			       (unsigned long long)volume->state.nodes[i].left_ms / 1000,
-			       volume->state.nodes[i].drops);
+			       volume->state.nodes[i].drops,
+			       volume->state.nodes[i].drops == 1 ? "" : "s");
 }
 
 /* The state has changed: it is to be made durable, by save_all(). */
