@@ -16,7 +16,7 @@ import tarfile
 import time
 import uuid
 
-from cluster import CONFIG, SERVER, Cluster, Replica
+from cluster import CONFIG, DEAD_AFTER, SERVER, Cluster, Replica
 from pbtest import HERE, Failure, check, helper, until
 
 # Of a volume's slice of each disk, MiB: the metadata of a small volume fits.
@@ -48,7 +48,14 @@ class Many(Cluster):
         # How long something may take that is done to all of them, s; a few seconds each, if machines are emulated.
         self.patience = 180 + 5 * volumes
         size = f"{volumes * SLICE}M"
-        super().__init__(disks=[("data", size), ("meta", size)], mem=mem, **args)
+        # All that is done at intervals is done less often: an emulated machine, which has no instructions for AES,
+        # spends a millisecond on a keepalive, and with the defaults bears some twenty volumes.
+        slower = max(1, volumes / 10)
+        settings = {"keepalive_ms": 100 * slower, "timeout_ms": min(60000, 2000 * slower),
+                    "handover_ms": 5000 * slower, "lease_ms": 400 * slower}
+        args.setdefault("dead_after", int(DEAD_AFTER * max(1, slower / 4)))
+        super().__init__(disks=[("data", size), ("meta", size)], mem=mem, ping=int(100 * slower),
+                         volume="".join(f"{name} = {int(ms)};\n" for name, ms in settings.items()), **args)
         self.replicas = [ManyReplica(self, n.vm, n.name) for n in self.replicas]
         self.nodes = self.replicas
 

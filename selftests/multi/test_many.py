@@ -14,20 +14,20 @@ from many import SLICE, Many
 from pbtest import SLOW, RigError, check
 
 VOLUMES = int(os.environ.get("PB_VOLUMES", 100 if SLOW == 1 else 10))
-PING_MS = 100
 # Volumes with a writer when the primary dies.
 BUSY = 4
 
 
 def one_ping(cluster):
     """one ping in each interval is for all volumes of a node"""
-    cost = cluster.cost(5)
-    print(f"# {VOLUMES} volumes: {cost['pings'] / cost['seconds']:.1f} pings a second of both nodes", flush=True)
+    cost = cluster.cost(50 * cluster.ping / 1000)
+    print(f"# {VOLUMES} volumes: {cost['pings'] / cost['seconds']:.1f} pings a second of both nodes, each of which is to "
+          f"ping every {cluster.ping} ms", flush=True)
     for name in cost["cpu"]:
         print(f"# {name}: pbviewd takes {cost['cpu'][name]:.1f} % of a core and {cost['memory'][name]:.0f} MiB; "
               f"its machine takes {cost['machine_cpu'][name]:.0f} % of a core of the host", flush=True)
     # One or two may be for news, of a probe that has failed on a busy host.
-    most = 2 * 1.1 * (cost["seconds"] * 1000 / PING_MS + 1)
+    most = 2 * 1.1 * (cost["seconds"] * 1000 / cluster.ping + 1)
     check(0 < cost["pings"] <= most, f"{cost['pings']} pings in {cost['seconds']:.1f} s, not at most {most:.0f}")
     # A ping may come between the two looks at the counters of one of them.
     check(abs(cost["pings"] - cost["volume_pings"]) <= 1,
