@@ -5,7 +5,7 @@
 Every test speaks TAP. A test that ends without its plan, with fewer results than
 it planned, with a status that does not fit, or not in time, has failed, whatever
 it printed before: silence is no success. Tests run side by side as far as the
-cores go; one that boots two machines takes two cores. The last line printed is
+cores go, and one that needs its deadlines alone. The last line printed is
 "N passed, N failed, N skipped".
 
   run.py [--kernels "6.1 6.12"] [--debug] [--list] [PATTERN...]
@@ -50,7 +50,10 @@ ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
 LONG_MULTI = ["test_many"]
 
 
-# Of the tests with two machines, those that take longer.
+# Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
+TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_security", "test_service",
+               "test_spare"]
+# And those that take longer.
 SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_points", "test_resize",
               "test_resize_points", "test_resync", "test_security", "test_service", "test_spare"]
 
@@ -245,11 +248,13 @@ def multi_jobs(label, kernel, env):
     jobs = []
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
-        jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2,
+        alone = label == "debug" or name in TIMED_MULTI
+        jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2 if alone else 1,
                         limit=900 if label == "debug" or name in SLOW_MULTI else 400,
                         env={**env, "KVER": kernel,
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
-    return jobs
+    # Those that run side by side first: together they leave no core idle.
+    return sorted(jobs, key=lambda job: job.cores)
 
 
 def mutate_jobs(series, kernel, env):
