@@ -21,8 +21,8 @@ BUSY = 4
 def one_ping(cluster):
     """one ping in each interval is for all volumes of a node"""
     cost = cluster.cost(50 * cluster.ping / 1000)
-    print(f"# {VOLUMES} volumes: {cost['pings'] / cost['seconds']:.1f} pings a second of both nodes, each of which is to "
-          f"ping every {cluster.ping} ms", flush=True)
+    print(f"# {VOLUMES} volumes: {cost['pings'] / cost['seconds']:.1f} pings a second of both nodes, each of which "
+          f"is to ping every {cluster.ping} ms", flush=True)
     for name in cost["cpu"]:
         print(f"# {name}: pbviewd takes {cost['cpu'][name]:.1f} % of a core and {cost['memory'][name]:.0f} MiB; "
               f"its machine takes {cost['machine_cpu'][name]:.0f} % of a core of the host", flush=True)
