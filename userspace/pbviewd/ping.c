@@ -161,9 +161,9 @@ static void ping(struct pinger *pinger)
  * When many volumes change at once each has news: as long as the last ping took, what
  * happens meanwhile waits for the next, which leaves the server half of its time.
  */
-static void pause_until(struct pv_node_daemon *daemon, u64 began, u64 next)
+static void pause_after(struct pv_node_daemon *daemon, u64 began)
 {
-	u64 soon;
+	u64 next = began + daemon->config->ping_ms, soon;
 
 	pthread_mutex_lock(&daemon->lock);
 	daemon->pinged = pb_boot_ms();
@@ -193,8 +193,7 @@ void *pv_ping_thread(void *arg)
 	for (;;) {
 		began = pb_boot_ms();
 		ping(&pinger);
-		pause_until(pinger.daemon, began,
-			    began + pinger.daemon->config->ping_ms);
+		pause_after(pinger.daemon, began);
 	}
 }
 
