@@ -113,16 +113,21 @@ class Client:
 class Recorder:
     """Clients on the nodes, and the history of each block.
 
+    BLOCKS are for all. Each node has one more that it alone writes: a write that waits is
+    not excused by others, and the node's first lane reads nothing else than those of the
+    others, so it is never behind a write of its own node that waits.
+
     disk: image of a replica that has all that was ever written, and nothing under way.
     """
 
-    def __init__(self, nodes, disk, seed=1, blocks=4, lanes=3):
-        self.nodes, self.blocks, self.lanes = nodes, blocks, lanes
+    def __init__(self, nodes, disk, seed=1, blocks=4, lanes=4):
+        self.nodes, self.shared, self.lanes = nodes, blocks, lanes
+        self.blocks = blocks + len(nodes)
         self.broken = []
         self.clients = {}
         self._rng = random.Random(seed)
-        self._initial = [self._on_disk(disk, block) for block in range(blocks)]
-        self._history = [[] for _ in range(blocks)]
+        self._initial = [self._on_disk(disk, block) for block in range(self.blocks)]
+        self._history = [[] for _ in range(self.blocks)]
         self._lock = threading.Lock()
         self._running = False
         self._waiting = []          # (when, client, lane)
@@ -177,9 +182,18 @@ class Recorder:
             with self._lock:
                 self._waiting.append((time.monotonic() + pause, client, lane))
         elif self._running:
-            with self._lock:
-                kind, block = self._rng.choice("rrws"), self._rng.randrange(self.blocks)
+            kind, block = self._choose(client, lane)
             client.ask(lane, kind, block, 0 if kind == "r" else next(VALUES))
+
+    def _choose(self, client, lane):
+        """What the lane is to ask for: kind, block."""
+        own = self.shared + self.nodes.index(client.node)
+        with self._lock:
+            if lane == 0:
+                return "r", self._rng.choice([block for block in range(self.shared, self.blocks) if block != own])
+            if lane == 1:
+                return self._rng.choice("rws"), own
+            return self._rng.choice("rrws"), self._rng.randrange(self.shared)
 
     def _run(self):
         while self._running:
