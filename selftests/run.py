@@ -11,6 +11,8 @@ cores go, and one that needs its deadlines alone. The last line printed is
   run.py [--kernels "6.1 6.12"] [--debug] [--list] [PATTERN...]
 
 PATTERN picks jobs by a part of their name. PB_LONG=1 picks the long campaigns.
+Without either the slow tests take turns: which of them run follows from the commit,
+or from PB_TURN, and three turns are all of them.
 """
 
 import argparse
@@ -35,7 +37,7 @@ POINT = re.compile(r"^(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\s*(.*))?$", re.IGNORECASE)
 SKIP = re.compile(r"#\s*SKIP\b", re.IGNORECASE)
 EXIT_SKIP = 4
-# What of the debug kernel's run belongs to every change: some five minutes on two cores.
+# What of the debug kernel's run belongs to its turn.
 DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reconnect", "multi/test_crash"]
 
 
@@ -49,6 +51,15 @@ ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
 # And those for PB_LONG, or by name.
 LONG_MULTI = ["test_many"]
 
+# Tests that take turns, some 15 minutes of two cores each; what is in no list is run each time.
+TURNS = [
+    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync"],
+    ["6.1/vm/", "6.1/multi/", "6.12/multi/test_faults", "6.12/multi/test_kill", "6.12/multi/test_points",
+     "6.12/multi/test_security", "6.12/multi/test_service"],
+    ["6.12/multi/test_hooks", "6.12/multi/test_resize", "6.12/multi/test_shutdown", "6.12/multi/test_spare",
+     "6.12/multi/test_verify", "6.12/vm/test_bdisk", "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize",
+     "6.12/vm/test_verify"],
+]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
 TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_security", "test_service",
@@ -341,12 +352,35 @@ def stock_jobs(args):
     return jobs
 
 
+def pick_turn(args):
+    """Whose turn it is of TURNS; None if all of them are meant."""
+    if LONG or args.debug or args.patterns or args.list:
+        return None
+    turn = os.environ.get("PB_TURN")
+    if not turn:
+        done = subprocess.run(["git", "-C", TOP, "rev-parse", "HEAD"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True, check=False)
+        if done.returncode:
+            return None
+        turn = int(done.stdout[:8], 16) % len(TURNS)
+    if str(turn) not in map(str, range(len(TURNS))):
+        sys.exit(f"run.py: PB_TURN is 0 to {len(TURNS) - 1}, not {turn}")
+    print(f"# turn {turn} of {len(TURNS)}: not {', '.join(sum(others(int(turn)), []))}", flush=True)
+    return int(turn)
+
+
+def others(turn):
+    """The lists whose turn it is not."""
+    return [] if turn is None else [names for number, names in enumerate(TURNS) if number != turn]
+
+
 def job_groups(args):
     """Every job that the options ask for, in groups: each is made when those before it have been run."""
-    building = begin_debug_kernel() if args.debug or args.ci else None
+    away = tuple(sum(others(pick_turn(args)), []))
+    building = begin_debug_kernel() if args.debug or args.ci and "debug/" not in away else None
     build("userspace")
     if not args.debug:
-        yield stock_jobs(args)
+        yield [job for job in stock_jobs(args) if not job.name.startswith(away)]
     if building:
         jobs = debug_jobs(building)
         yield jobs if args.debug else [job for job in jobs if any(q in job.name for q in DEBUG_QUICK)]
