@@ -30,7 +30,8 @@ THINK, PAUSE = 0.015, 0.1
 BYTES = 4096
 # Far from each other: in several extents and regions.
 STRIDE = 2731
-# From here on lanes are asked once.
+# Lanes from here on write once, when others have waited for so many seconds; and from there on lanes read once.
+LATE, LATE_AFTER = 16, 1.0
 ONCE = 32
 # No two writes of a run have the same.
 VALUES = itertools.count(1)
@@ -58,6 +59,13 @@ class Client:
                 return
             self._open[lane] = Request(time.monotonic(), "r" if kind == "r" else "w", block, value)
         self.job.send(f"{lane} {kind} {block * STRIDE} {value}\n".encode())
+
+    def late_lane(self):
+        """A lane for a write while others wait; or None."""
+        with self._lock:
+            if any(request.start < time.monotonic() - LATE_AFTER for request in self._open.values()):
+                return next((lane for lane in range(LATE, ONCE) if lane not in self._open), None)
+        return None
 
     def open(self):
         """Requests without an answer."""
@@ -106,7 +114,7 @@ class Client:
                 self.recorder.broken.append(f"{self.node.name}: {request} failed: {os.strerror(number)}")
         if lane >= ONCE:
             self.once.append(op)
-        else:
+        elif lane < LATE:
             self.recorder.next(self, lane, THINK if op else PAUSE)
 
 
@@ -115,7 +123,8 @@ class Recorder:
 
     BLOCKS are for all. Each node has one more that it alone writes: a write that waits is
     not excused by others, and the node's first lane reads nothing else than those of the
-    others, so it is never behind a write of its own node that waits.
+    others, so it is never behind a write of its own node that waits. While requests wait for
+    long there is a write more each second: what began before a fault says little of it.
 
     disk: image of a replica that has all that was ever written, and nothing under way.
     """
@@ -195,9 +204,21 @@ class Recorder:
                 return self._rng.choice("rws"), own
             return self._rng.choice("rrws"), self._rng.randrange(self.shared)
 
+    def _write_late(self):
+        for client in list(self.clients.values()):
+            lane = client.late_lane()
+            if lane is not None:
+                with self._lock:
+                    block = self._rng.randrange(self.shared)
+                client.ask(lane, "w", block, next(VALUES))
+
     def _run(self):
+        late = time.monotonic()
         while self._running:
             now = time.monotonic()
+            if now >= late + LATE_AFTER:
+                late = now
+                self._write_late()
             with self._lock:
                 ready = [w for w in self._waiting if w[0] <= now]
                 self._waiting = [w for w in self._waiting if w[0] > now]

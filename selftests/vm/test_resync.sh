@@ -176,6 +176,19 @@ check "H: view 8" pbt view H 8 ef-
 check "they connect" pbt pair G H
 check "H is brought up to date" until_synced G H
 check "they are equal" cmp -n $((sectors * 512)) $work/dG $work/dH
+
+# By force over who has writes that it lacks, in the very view in which both are.
+check "G: view 9, H is left out" pbt view G 9 e
+check "G: view 10, H is back" pbt view G 10 ef-
+check "H: view 10" pbt view H 10 ef-
+is "$(pbt io G write $((11 << 20)) 4096 9)" 0 "G writes alone"
+is "$(pbt io G flush)" 0 "a flush"
+check "H: view 11, by force" pbt view H 11 f force
+check "H: view 12, G is back" pbt view H 12 fe-
+check "G: view 12" pbt view G 12 fe-
+check "they connect" pbt pair H G
+check "G is brought up to date" until_synced H G
+check "they are equal" cmp -n $((sectors * 512)) $work/dG $work/dH
 dmsetup remove G
 dmsetup remove H
 
