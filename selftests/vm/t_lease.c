@@ -130,6 +130,29 @@ static void ends(struct t_peer *peer)
 	is(t_io_finish(&io), EBADE, "a deposed primary refuses it");
 }
 
+/* What a successor has promised says nothing of who is one in the next view. */
+static void outlived(void)
+{
+	struct t_peer peer;
+	struct t_io io;
+
+	t_peer_init(&peer, dev);
+	peer.mute = true;
+	ok(t_peer_up(&peer), "a successor connects");
+	ok(t_wait(status().lease_left_ms > 30000), "its lease is long");
+	is(t_do_io(dev, T_READ, 0, 4096, 0), 0, "a read is served at once");
+	is(t_move(dev, 2, "ab"), 0, "view 2: ab");
+	is(status().lease_left_ms, 0, "the lease is over");
+	begin_read(&io, "in the new view");
+	still_waits(&io, "a new view");
+	t_peer_free(&peer);
+	t_peer_init(&peer, dev);
+	peer.mute = true;
+	ok(t_peer_up(&peer), "the successor connects in view 2");
+	is(t_io_finish(&io), 0, "its hello serves the read");
+	t_peer_free(&peer);
+}
+
 static void primary(void)
 {
 	struct t_peer peer;
@@ -314,6 +337,8 @@ int main(int argc, char **argv)
 	dev = argv[2];
 	if (!strcmp(argv[1], "primary"))
 		primary();
+	else if (!strcmp(argv[1], "outlived"))
+		outlived();
 	else if (!strcmp(argv[1], "dirty"))
 		dirty();
 	else if (!strcmp(argv[1], "confirm"))

@@ -59,6 +59,11 @@ check "A: view 1" pbt view A 1 ab
 run_c t_lease primary A
 clean
 make_disks A
+replica A a lease_ms 60000
+check "A: view 1" pbt view A 1 ab
+run_c t_lease outlived A
+clean
+make_disks A
 behind_slow A
 replica A a lease_ms 60000
 check "A: view 1" pbt view A 1 ab
