@@ -26,6 +26,11 @@
 #define pb_compat_sha256	sha256_ctx
 #endif
 
+/* 6.14 made it one call to create a worker and let it run, and the old name not. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define kthread_run_worker	kthread_create_worker
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void bvec_set_virt(struct bio_vec *bv, void *vaddr,
 				 unsigned int len)

@@ -14,9 +14,12 @@
  * the codec has passed it; what the codec or the owner refuses ends the
  * connection.
  */
+#include <linux/blkdev.h>
 #include <linux/sched/mm.h>
+#include <net/inet_connection_sock.h>
 #include <net/sock.h>
 
+#include "compat.h"
 #include "pb-conn.h"
 
 enum rx_phase {
@@ -43,26 +46,91 @@ static void expect_header(struct pb_conn *conn)
 	expect_bytes(conn, &conn->rx_hdr, sizeof(conn->rx_hdr), RX_HEADER);
 }
 
-/* Fills rx_iter as far as it goes: 0 when full, -EAGAIN, or an error. */
-static int fill(struct pb_conn *conn)
+/*
+ * Has the socket nothing for us?  Only a look, but what comes after it wakes us,
+ * as does an error; TLS has a queue of its own.
+ */
+static bool is_drained(struct sock *sk)
+{
+	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
+	       !(READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) &&
+	       !READ_ONCE(sk->sk_err) && !inet_csk(sk)->icsk_ulp_ops;
+}
+
+/* What was read ahead is first. */
+static void take_ahead(struct pb_conn *conn)
+{
+	conn->rx_ahead_at += copy_to_iter(conn->rx_ahead + conn->rx_ahead_at,
+					  conn->rx_ahead_end - conn->rx_ahead_at,
+					  &conn->rx_iter);
+}
+
+/* Of what is wanted: what goes straight to its place, a payload. */
+static size_t straight(const struct pb_conn *conn)
+{
+	return iov_iter_is_bvec(&conn->rx_iter) ?
+	       iov_iter_count(&conn->rx_iter) : 0;
+}
+
+/*
+ * One call for what is wanted and what comes after it: a header is read with
+ * the beginning of its payload, a payload with the header of the next message.
+ */
+static void aim(struct pb_conn *conn, struct iov_iter *iter)
+{
+	size_t len = straight(conn), skip = 0;
+	int nr = 0;
+
+	*iter = conn->rx_iter;
+	if (len) {
+		nr = iter->nr_segs;
+		skip = iter->iov_offset;
+		if (nr >= PB_RX_BVECS)
+			return;
+		memcpy(conn->rx_bvecs, iter->bvec, nr * sizeof(*iter->bvec));
+	}
+	bvec_set_virt(&conn->rx_bvecs[nr], conn->rx_ahead, PB_RX_AHEAD);
+	iov_iter_bvec(iter, ITER_DEST, conn->rx_bvecs, nr + 1,
+		      skip + len + PB_RX_AHEAD);
+	iov_iter_advance(iter, skip);
+}
+
+static int receive(struct pb_conn *conn)
 {
 	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
 	unsigned int noio;
 	int ret;
 
+	aim(conn, &msg.msg_iter);
+	noio = memalloc_noio_save();
+	ret = sock_recvmsg(conn->sock, &msg, msg.msg_flags);
+	memalloc_noio_restore(noio);
+	if (ret <= 0)
+		return ret ? ret : -ECONNRESET;
+	pb_stat_inc(conn->cfg.stats, PB_CNT_RX_CALLS);
+	pb_stat_add(conn->cfg.stats, PB_CNT_RX_BYTES, ret);
+	WRITE_ONCE(conn->last_rx, jiffies);
+	return ret;
+}
+
+/* Fills rx_iter as far as it goes: 0 when full, -EAGAIN, or an error. */
+static int fill(struct pb_conn *conn)
+{
+	size_t len;
+	int ret;
+
+	take_ahead(conn);
 	while (iov_iter_count(&conn->rx_iter)) {
-		msg.msg_iter = conn->rx_iter;
-		noio = memalloc_noio_save();
-		ret = sock_recvmsg(conn->sock, &msg, msg.msg_flags);
-		memalloc_noio_restore(noio);
-		conn->rx_iter = msg.msg_iter;
-		if (!ret)
-			return -ECONNRESET;
+		if (is_drained(conn->sock->sk))
+			return -EAGAIN;
+		ret = receive(conn);
 		if (ret < 0)
 			return ret;
-		pb_stat_inc(conn->cfg.stats, PB_CNT_RX_CALLS);
-		pb_stat_add(conn->cfg.stats, PB_CNT_RX_BYTES, ret);
-		WRITE_ONCE(conn->last_rx, jiffies);
+		len = min_t(size_t, ret, straight(conn));
+		iov_iter_advance(&conn->rx_iter, len);
+		conn->rx_ahead_at = 0;
+		conn->rx_ahead_end = ret - len;
+		take_ahead(conn);
 	}
 	return 0;
 }
@@ -216,12 +284,16 @@ void pb_conn_rx_work(struct work_struct *work)
 {
 	struct pb_conn *conn = container_of(work, struct pb_conn, rx_work);
 	int budget = 3 * RX_BUDGET;
+	struct blk_plug plug;
 	int ret = 0;
 
 	if (!conn->rx_kvec.iov_base)
 		expect_header(conn);
+	/* What came together goes to the disk together. */
+	blk_start_plug(&plug);
 	while (budget-- && !ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
 		ret = step(conn);
+	blk_finish_plug(&plug);
 	if (!ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
 		queue_work(conn->cfg.wq, &conn->rx_work);
 	else if (ret == -ECONNRESET)

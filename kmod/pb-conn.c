@@ -137,6 +137,7 @@ static void free_conn(struct kref *ref)
 	kfree(conn->tx_hdrs);
 	kvfree(conn->tx_bvecs);
 	kfree(conn->tx_hello);
+	kfree(conn->rx_ahead);
 	kfree(conn);
 }
 
@@ -158,7 +159,9 @@ static struct pb_conn *alloc_conn(const struct pb_conn_config *cfg)
 	conn->tx_bvecs = kvcalloc(PB_TX_BVECS, sizeof(*conn->tx_bvecs),
 				  GFP_KERNEL);
 	conn->tx_hello = kzalloc(sizeof(*conn->tx_hello), GFP_KERNEL);
-	if (!conn->tx_hdrs || !conn->tx_bvecs || !conn->tx_hello) {
+	conn->rx_ahead = kmalloc(PB_RX_AHEAD, GFP_KERNEL);
+	if (!conn->tx_hdrs || !conn->tx_bvecs || !conn->tx_hello ||
+	    !conn->rx_ahead) {
 		pb_conn_put(conn);
 		return NULL;
 	}
@@ -181,6 +184,7 @@ struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
 	mutex_init(&conn->tx_mutex);
 	INIT_WORK(&conn->rx_work, pb_conn_rx_work);
 	INIT_WORK(&conn->tx_work, pb_conn_tx_work);
+	kthread_init_work(&conn->idle_work, pb_conn_idle_work);
 	INIT_DELAYED_WORK(&conn->watch_work, watch_work);
 	init_waitqueue_func_entry(&conn->wait, on_socket_event);
 	iov_iter_bvec(&conn->tx_iter, ITER_SOURCE, conn->tx_bvecs, 0, 0);
@@ -290,6 +294,13 @@ void pb_conn_close(struct pb_conn *conn)
 void pb_conn_kick_later(struct pb_conn *conn)
 {
 	queue_work(conn->cfg.wq, &conn->tx_work);
+}
+
+/* The reference is the work's until it has run; it may run after the close. */
+void pb_conn_kick_idle(struct pb_conn *conn)
+{
+	if (!kthread_queue_work(conn->cfg.idler, &conn->idle_work))
+		pb_conn_put(conn);
 }
 
 void pb_conn_want(struct pb_conn *conn, int what)

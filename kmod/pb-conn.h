@@ -21,6 +21,7 @@
 
 #include <linux/bio.h>
 #include <linux/kref.h>
+#include <linux/kthread.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
 #include <linux/uio.h>
@@ -55,7 +56,7 @@ struct pb_tx_item {
  * @next: the next message to send, under the tx mutex
  * @has_next: is there one?
  * @receive: an admitted message; for one with a payload, set up @conn->rx_iter
- *	of @data_len bytes.  -EAGAIN: no memory now, pb_conn_unpause() comes
+ *	of @data_len bytes, a bvec.  -EAGAIN: no memory now, pb_conn_unpause() comes
  *	later and the message is offered again.  Other errors end the connection.
  * @received: the payload is complete
  * @release: the socket has taken a payload that was to be held, or never will
@@ -89,6 +90,10 @@ struct pb_conn_ops {
 #define PB_TX_HDRS	32
 #define PB_TX_BVECS	320
 
+/* Bytes that a receive may bring beyond what is wanted, and its segments. */
+#define PB_RX_AHEAD	512
+#define PB_RX_BVECS	33
+
 /**
  * struct pb_tx_end - where a gathered message ends
  * @seq: its sequence number, 0 if it has none
@@ -104,6 +109,7 @@ struct pb_tx_end {
  * @ops: the owner's
  * @owner: for @ops
  * @wq: WQ_MEM_RECLAIM workqueue
+ * @idler: a worker that runs when others need not
  * @stats: the volume's counters
  * @bounds: what a message may address
  * @view: the view that it serves
@@ -119,6 +125,7 @@ struct pb_conn_config {
 	const struct pb_conn_ops	*ops;
 	void				*owner;
 	struct workqueue_struct		*wq;
+	struct kthread_worker		*idler;
 	struct pb_stats __percpu	*stats;
 	struct pb_bounds		bounds;
 	u64				view;
@@ -139,6 +146,7 @@ struct pb_conn_config {
  * @wait: our place on the socket's wait queue
  * @rx_work: takes what has arrived
  * @tx_work: sends what a bio's own context could not
+ * @idle_work: sends what a bio's own context has left to gather
  * @watch_work: keepalives, and the watch over silence
  * @state_lock: guards @state, @bye, @bye_ours and @reason
  * @state: enum pb_link_state
@@ -164,6 +172,10 @@ struct pb_conn_config {
  * @rx_hdr: its header's bytes
  * @rx_hello: a hello's payload
  * @rx_iter: where the next bytes go
+ * @rx_bvecs: where a receive puts it, and what comes after it
+ * @rx_ahead: what came after it
+ * @rx_ahead_at: how much of that was taken
+ * @rx_ahead_end: how much there is
  * @expect: what may come; set by the owner on accept
  * @peer_stamp: latest stamp seen from the peer
  * @tx_stamp: latest stamp of ours that a message has
@@ -181,6 +193,7 @@ struct pb_conn {
 	wait_queue_entry_t		wait;
 	struct work_struct		rx_work;
 	struct work_struct		tx_work;
+	struct kthread_work		idle_work;
 	struct delayed_work		watch_work;
 
 	spinlock_t			state_lock;
@@ -209,6 +222,10 @@ struct pb_conn {
 	struct pb_wire_hello		rx_hello;
 	struct kvec			rx_kvec;
 	struct iov_iter			rx_iter;
+	struct bio_vec			rx_bvecs[PB_RX_BVECS];
+	u8				*rx_ahead;
+	u32				rx_ahead_at;
+	u32				rx_ahead_end;
 	struct pb_expect		expect;
 	atomic64_t			peer_stamp;
 	atomic64_t			tx_stamp;
@@ -313,6 +330,16 @@ void pb_conn_want(struct pb_conn *conn, int what);
 void pb_conn_kick_later(struct pb_conn *conn);
 
 /**
+ * pb_conn_kick_idle() - there is something to send, with what may come yet
+ * @conn: the caller has a reference, and gives it away
+ *
+ * It is sent when a CPU has nothing better to do, or with the next kick.
+ *
+ * Context: any.
+ */
+void pb_conn_kick_idle(struct pb_conn *conn);
+
+/**
  * pb_conn_unpause() - the owner has memory again
  * @conn: the caller has a reference or holds off pb_conn_close()
  *
@@ -352,6 +379,7 @@ void pb_conn_put(struct pb_conn *conn);
 bool pb_conn_up(struct pb_conn *conn);
 bool pb_conn_set_up(struct pb_conn *conn);
 void pb_conn_tx_work(struct work_struct *work);
+void pb_conn_idle_work(struct kthread_work *work);
 void pb_conn_rx_work(struct work_struct *work);
 void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);
 void pb_conn_release(struct pb_conn *conn);

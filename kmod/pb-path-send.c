@@ -7,6 +7,10 @@
 #include "pb-path.h"
 #include "pb-trace.h"
 
+/* Writes gather while so many are under way, and until they are so many bytes. */
+#define GATHER_DEPTH	4
+#define GATHER_BYTES	(64U << 10)
+
 /* What it costs the next member in memory, as that one counts. */
 static u32 bytes_there(const struct pb_req *req)
 {
@@ -94,6 +98,20 @@ struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
 			  !READ_ONCE(path->conn->tx_want)))
 		return NULL;
 	return pb_conn_get(path->conn);
+}
+
+/*
+ * With several under way, one send for many costs less than one for each.  The
+ * wait ends when the CPU has nothing better to do, with the next ack, which is
+ * due, or when enough has gathered.
+ */
+bool pb_path_gathers(struct pb_path *path, const struct pb_req *req)
+{
+	lockdep_assert_held(&path->lock);
+	if (req->type != PB_WIRE_WRITE || path->nr_sent < GATHER_DEPTH)
+		return false;
+	path->bytes_waiting += bytes_there(req);
+	return path->bytes_waiting < GATHER_BYTES;
 }
 
 void pb_path_kick(struct pb_conn *conn)
@@ -222,6 +240,7 @@ bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
 
 	spin_lock_irqsave(&path->lock, flags);
 	req = next_to_send(path);
+	path->bytes_waiting = 0;
 	if (req) {
 		list_del_init(&req->send);
 		count_sent(path, req);

@@ -356,6 +356,7 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 			    blk_status_t *status)
 {
 	struct pb_conn *conn = NULL;
+	bool gathers = false;
 	enum pb_start res;
 	unsigned long flags;
 
@@ -372,10 +373,15 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	res = start(path, req, status);
 	if (res == PB_STARTED || res == PB_LOGGING)
 		conn = pb_path_conn_to_kick(path);
+	if (conn)
+		gathers = pb_path_gathers(path, req);
 	spin_unlock_irqrestore(&path->lock, flags);
 	if (res == PB_STARTED && pb_path_is_change(req))
 		pb_crash_point(PB_CRASH_WRITE_STARTED);
-	pb_path_kick(conn);
+	if (gathers)
+		pb_conn_kick_idle(conn);
+	else
+		pb_path_kick(conn);
 	return res;
 }
 

@@ -243,6 +243,8 @@ enum pb_own_disk {
  * @failed: local leg has failed and is pending
  * @nr_sent: downstream leg pending and handed to the socket
  * @bytes_sent: what those take of the next member's memory
+ * @bytes_waiting: of writes that were left on @sendq to gather, since somebody
+ *	has sent
  * @receiving: a fetch whose data are arriving: off @unacked
  * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
@@ -299,6 +301,7 @@ struct pb_path {
 	struct list_head	failed;
 	unsigned int		nr_sent;
 	u32			bytes_sent;
+	u32			bytes_waiting;
 	struct pb_req		*receiving;
 	unsigned int		nr_older;
 	unsigned int		nr_active;
@@ -752,6 +755,7 @@ struct pb_conn *pb_path_conn_to_kick(struct pb_path *path);
 void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
 void pb_path_mark_doubtful(struct pb_path *path, unsigned long slots);
 void pb_path_read_arrives(struct pb_path *path, struct pb_req *req);
+bool pb_path_gathers(struct pb_path *path, const struct pb_req *req);
 void pb_path_kick(struct pb_conn *conn);
 void pb_path_complete(struct pb_path *path, struct list_head *done);
 

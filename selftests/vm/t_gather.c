@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes that are left to gather reach the successor, whatever it answers.
+ *
+ *   t_gather A	a primary with a fake successor
+ */
+#include <sys/socket.h>
+
+#include "tlib.h"
+
+#define WRITES	32
+#define BYTES	4096
+
+static const char *dev;
+
+/* So many writes come, each whole and in order; @first: the first one's number. */
+static bool expect_writes(struct t_peer *peer, unsigned int count,
+			  uint64_t *first)
+{
+	struct pb_msg msg;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (!t_peer_expect(peer, PB_WIRE_WRITE, &msg))
+			return false;
+		if (!i)
+			*first = msg.seq;
+		if (msg.seq != *first + i || msg.data_len != BYTES)
+			return false;
+	}
+	return true;
+}
+
+/* A keepalive would take with it what gathers: the next one is half a minute away. */
+static bool connect_quiet(struct t_peer *peer)
+{
+	struct pb_msg msg;
+
+	peer->hello.timeout_ms = 600000;
+	t_peer_connect_timed(peer, 60000, 600000);
+	return t_peer_expect(peer, PB_WIRE_HELLO, &msg) && t_peer_hello(peer);
+}
+
+static void begin(struct t_io *ios, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		t_io_start(&ios[i], dev, T_WRITE, i * BYTES, BYTES, i + 1);
+}
+
+static unsigned int finish(struct t_io *ios, unsigned int count)
+{
+	unsigned int i, good = 0;
+
+	for (i = 0; i < count; i++)
+		good += !t_io_finish(&ios[i]);
+	return good;
+}
+
+/* Nobody acks, so no ack makes them go: far more are under way than gather. */
+static void unacked(struct t_peer *peer)
+{
+	struct t_io ios[WRITES];
+	uint64_t first = 0;
+
+	begin(ios, WRITES);
+	ok(expect_writes(peer, WRITES, &first), "all of them come, in order");
+	ok(t_peer_ack(peer, first, WRITES), "one ack for all");
+	is(finish(ios, WRITES), WRITES, "all of them are done");
+}
+
+static void reset(struct t_peer *peer)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	t_peer_close(peer);
+	ok(t_wait(!t_links(dev, PB_LINK_UP)), "the connection is gone");
+}
+
+/* It breaks off under what gathers: the rest comes on the next one. */
+static void broken(struct t_peer *peer)
+{
+	struct t_io ios[WRITES];
+	uint64_t first = 0, second = 0;
+
+	begin(ios, WRITES);
+	ok(expect_writes(peer, 1, &first), "the first one comes");
+	reset(peer);
+	ok(connect_quiet(peer), "the successor connects again");
+	ok(expect_writes(peer, WRITES - 1, &second) && second == first + 1,
+	   "the rest of them comes, in order");
+	ok(t_peer_ack(peer, first, WRITES), "one ack for all");
+	is(finish(ios, WRITES), WRITES, "all of them are done");
+}
+
+int main(int argc, char **argv)
+{
+	struct t_peer peer;
+
+	if (argc != 2)
+		return 2;
+	dev = argv[1];
+	t_peer_init(&peer, dev);
+	ok(connect_quiet(&peer), "a successor connects");
+	unacked(&peer);
+	broken(&peer);
+	/* Nothing is to be sent that would notice. */
+	reset(&peer);
+	t_peer_free(&peer);
+	return t_result();
+}
