@@ -168,6 +168,15 @@ def test_hanging(cluster):
     b.vm.run(f"touch {GO}")
     wait_roles(b, "primary", "backup")
 
+    clean(cluster)
+    install(b, "10-record", f"while [ ! -e {GO} ]; do sleep 0.1; done")
+    for node in (b, a, b):
+        switch(cluster, node)
+    b.vm.run(f"touch {GO}")
+    # What it began it is told to stop, before it begins anew.
+    wait_roles(b, "primary", "idle", "primary")
+    switch(cluster, a)
+
 
 def test_restart(cluster):
     """the hooks of a daemon that was killed and started again are told the role as it is"""

@@ -279,6 +279,25 @@ static void answers(struct t_peer *peer)
 }
 
 /* It says something all the time, and brings back the stamp that it has. */
+/* A keepalive that nobody has asked for is half a minute away. */
+static void asked(void)
+{
+	struct pb_msg msg, answer;
+	struct t_peer peer;
+
+	t_peer_init(&peer, dev);
+	peer.hello.timeout_ms = 600000;
+	t_peer_connect_timed(&peer, 60000, 600000);
+	ok(t_peer_hello(&peer) && t_peer_expect(&peer, PB_WIRE_HELLO, &msg),
+	   "a predecessor connects");
+	msg = t_msg(&peer, PB_WIRE_KEEPALIVE);
+	msg.flags = PB_WIRE_ASK;
+	t_peer_send(&peer, &msg, NULL);
+	ok(heard(&peer, &answer) && answer.echo == msg.stamp,
+	   "asked, it answers at once");
+	t_peer_free(&peer);
+}
+
 static void falls_silent(struct t_peer *peer)
 {
 	uint64_t said = t_counter(dev, PB_CNT_KEEPALIVES_TX);
@@ -343,6 +362,8 @@ int main(int argc, char **argv)
 		dirty();
 	else if (!strcmp(argv[1], "confirm"))
 		confirm();
+	else if (!strcmp(argv[1], "asked"))
+		asked();
 	else if (!strcmp(argv[1], "backup"))
 		backup();
 	else

@@ -79,6 +79,11 @@ replica B b lease_ms 1000
 check "B: view 1" pbt view B 1 ab
 run_c t_lease backup B
 clean
+make_disks B
+replica B b lease_ms 0
+check "B: view 1" pbt view B 1 ab
+run_c t_lease asked B
+clean
 
 # The table line.
 make_disks A
