@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measures what dm-pb costs, in virtual machines: counts, ratios within one run, and how long a fail-over takes.
 
-  bench.py [--repeats N] [metadata | regions | failover | volumes ...]
+  bench.py [--repeats N] [metadata | regions | failover | volumes | speed ...]
 
 Results are printed, and left as NAME.rst and NAME.json in --output. The exit status
 is 1 if something went wrong, or what the product counts is not what the disks saw.
@@ -22,9 +22,11 @@ import failover  # noqa: E402
 import metadata  # noqa: E402
 import regions  # noqa: E402
 import report  # noqa: E402
+import speed  # noqa: E402
 import volumes  # noqa: E402
 
-BENCHES = {"metadata": metadata, "regions": regions, "failover": failover, "volumes": volumes}
+BENCHES = {"metadata": metadata, "regions": regions, "failover": failover, "volumes": volumes,
+           "speed": speed}
 # What is run if nothing is named.
 USUAL = ["metadata", "failover"]
 BEGIN = time.monotonic()

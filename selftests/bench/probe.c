@@ -74,6 +74,25 @@ static int try_writes(const char *device, off_t at)
 	return 0;
 }
 
+static int sync_idle(const char *device, int count)
+{
+	int fd = open(device, O_RDWR | O_DIRECT), i;
+	uint64_t begin = now();
+
+	if (fd < 0) {
+		perror(device);
+		return 2;
+	}
+	for (i = 0; i < count; i++) {
+		if (fdatasync(fd)) {
+			perror("fdatasync");
+			return 1;
+		}
+	}
+	printf("%.1f\n", (now() - begin) / 1e3 / count);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "clock"))
@@ -82,6 +101,8 @@ int main(int argc, char **argv)
 		return lines(1);
 	if (argc == 4 && !strcmp(argv[1], "write"))
 		return try_writes(argv[2], atoll(argv[3]));
+	if (argc == 4 && !strcmp(argv[1], "sync"))
+		return sync_idle(argv[2], atoi(argv[3]));
 	fprintf(stderr, "probe: wrong arguments\n");
 	return 2;
 }

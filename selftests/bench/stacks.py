@@ -72,12 +72,13 @@ class DmPb:
 
 
 class Drbd:
-    """The kernel's own DRBD 8.4, protocol C, defaults but for what is said in DISK."""
+    """The kernel's own DRBD 8.4, protocol C, defaults but for what is said in DISK and in the sections of MORE."""
 
     device = "/dev/drbd0"
     CONFIG = """global {{ usage-count no; }}
 resource r0 {{
   disk {{ {disk} }}
+  {more}
   device /dev/drbd0 minor 0;
   disk /dev/disk-data;
   meta-disk /dev/disk-meta;
@@ -86,10 +87,10 @@ resource r0 {{
 }}
 """
 
-    def __init__(self, pair, name="drbd", disk=""):
+    def __init__(self, pair, name="drbd", disk="", more=""):
         self.pair, self.name = pair, name
         self.vms = [node.vm for node in pair.nodes]
-        self.config = self.CONFIG.format(disk=disk, names=[vm.name for vm in self.vms],
+        self.config = self.CONFIG.format(disk=disk, more=more, names=[vm.name for vm in self.vms],
                                          ips=[vm.ip for vm in self.vms])
 
     def set_up(self):
@@ -131,3 +132,82 @@ resource r0 {{
         """The same for all states."""
         for vm in self.vms:
             vm.run("[ ! -e /proc/drbd ] || drbdadm down r0", 60)
+
+
+class Raw:
+    """The first node's disk as it is: no copy anywhere."""
+
+    device = "/dev/disk-data"
+    name = "raw disk"
+
+    def __init__(self, pair):
+        self.pair = pair
+
+    def set_up(self):
+        """Blank."""
+        wipe(self.pair)
+
+    def take_down(self):
+        """Nothing is there."""
+
+
+class DmLinear(Raw):
+    """The first node's disk below the least that device-mapper can do."""
+
+    device = "/dev/mapper/linear"
+    name = "dm-linear"
+
+    def set_up(self):
+        """All of the disk."""
+        wipe(self.pair)
+        self.pair.nodes[0].vm.run("modprobe dm-mod; dmsetup create linear --table "
+                                  "\"0 $(blockdev --getsz /dev/disk-data) linear /dev/disk-data 0\"")
+
+    def take_down(self):
+        """If it is there."""
+        self.pair.nodes[0].vm.run("[ ! -e /dev/mapper/linear ] || dmsetup remove --retry linear")
+
+
+class Md(Raw):
+    """md-raid1 of the first node's disk and, by NVMe/TCP, the second's; with a bitmap, or a crash would copy all."""
+
+    device = "/dev/md0"
+    name = "md-raid1, NVMe/TCP"
+    NQN = "dm-pb-bench"
+    EXPORT = """set -e
+modprobe nvmet-tcp
+mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+cd /sys/kernel/config/nvmet
+mkdir -p subsystems/{nqn}/namespaces/1 ports/1
+echo 1 >subsystems/{nqn}/attr_allow_any_host
+echo -n $(readlink -f /dev/disk-data) >subsystems/{nqn}/namespaces/1/device_path
+echo 1 >subsystems/{nqn}/namespaces/1/enable
+echo tcp >ports/1/addr_trtype
+echo ipv4 >ports/1/addr_adrfam
+echo {ip} >ports/1/addr_traddr
+echo 4420 >ports/1/addr_trsvcid
+ln -s /sys/kernel/config/nvmet/subsystems/{nqn} ports/1/subsystems/{nqn}
+"""
+    WITHDRAW = """cd /sys/kernel/config/nvmet 2>/dev/null || exit 0
+[ -d subsystems/{nqn} ] || exit 0
+rm -f ports/1/subsystems/{nqn}
+echo 0 >subsystems/{nqn}/namespaces/1/enable
+rmdir subsystems/{nqn}/namespaces/1 ports/1 subsystems/{nqn}
+"""
+
+    def set_up(self):
+        """Both halves are blank, and so equal."""
+        wipe(self.pair)
+        a, b = (node.vm for node in self.pair.nodes)
+        b.run(self.EXPORT.format(nqn=self.NQN, ip=b.ip))
+        a.run(f"modprobe nvme-tcp && echo transport=tcp,traddr={b.ip},trsvcid=4420,nqn={self.NQN} >/dev/nvme-fabrics")
+        a.wait_until("test -b /dev/nvme0n1")
+        a.run("modprobe raid1 && mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean "
+              "--bitmap=internal --homehost=any /dev/disk-data /dev/nvme0n1", 60)
+
+    def take_down(self):
+        """What of it there is."""
+        a, b = (node.vm for node in self.pair.nodes)
+        a.run("[ ! -e /dev/md0 ] || mdadm --stop /dev/md0; "
+              "for c in /sys/class/nvme/nvme*/delete_controller; do [ ! -e $c ] || echo 1 >$c; done", 60)
+        b.run(self.WITHDRAW.format(nqn=self.NQN))

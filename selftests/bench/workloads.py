@@ -6,6 +6,9 @@ A number of writes is fixed, not a time, and so is the seed: counts can be repea
 
 import dataclasses
 import json
+import os
+
+from pbtest import helper
 
 GIB = 1 << 30
 # Of the machines that they run on.
@@ -50,14 +53,24 @@ METADATA = [w for depth in COUNT for w in (
 
 
 def fio(node, device, rw, block, depth, seed, **options):
-    """Run fio in a guest; its report of the writes."""
+    """Run fio in a guest; its report of the job."""
     words = {"name": "bench", "filename": device, "ioengine": "libaio", "direct": 1, "thread": 1, "bs": block,
              "rw": rw, "iodepth": depth, "randrepeat": 1, "randseed": seed, "output-format": "json", **options}
     out = node.vm.run(["fio"] + [f"--{k}" if v is None else f"--{k}={v}" for k, v in words.items()], 600).out
     job = json.loads(out[out.index("{"):])["jobs"][0]
     if job["error"]:
         raise RuntimeError(f"fio: error {job['error']}")
-    return job["write"]
+    return job
+
+
+def fill(node, device, span):
+    """Write all of the span, in order."""
+    fio(node, device, "write", 1 << 20, 8, 1, size=span)
+
+
+def probe(node):
+    """Where a guest has probe.c."""
+    return node.guest_path(helper(os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.c")))
 
 
 def touch(node, device, span):
@@ -67,6 +80,7 @@ def touch(node, device, span):
 
 def run(node, device, work, seed):
     """Do what a workload says; {writes, bytes, iops, latency_us}."""
-    done = fio(node, device, work.rw, work.size, work.depth, seed, size=work.span, io_size=work.writes * work.size)
+    done = fio(node, device, work.rw, work.size, work.depth, seed, size=work.span,
+               io_size=work.writes * work.size)["write"]
     return {"writes": done["total_ios"], "bytes": done["io_bytes"], "iops": done["iops"],
             "latency_us": done["lat_ns"]["mean"] / 1000}

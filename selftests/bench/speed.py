@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How fast dm-pb is, beside the raw disk, dm-linear, DRBD, and md-raid1 over NVMe/TCP.
+
+All stacks take turns on the same disks of the same two machines. Absolute figures mean nothing here;
+what counts are the ratios to a stack in the same run, and what a write costs both machines together:
+time of the host's processors, and frames on the wire.
+"""
+
+import dataclasses
+import statistics
+
+import pbtest
+import report
+import workloads
+from stacks import DmLinear, DmPb, Drbd, Md, Raw
+
+TITLE = "Speed"
+REPEATS = 5
+MIB = 1 << 20
+SPAN = 512 * MIB
+DISKS = [("data", "1G"), ("meta", "64M")]
+# One way, ms, and the workloads that are run with it; None: all.
+DELAYS = {0: None, 0.1: ("4k randwrite QD1", "4k randwrite QD32", "128k write QD8"),
+          0.5: ("4k randwrite QD1", "4k randwrite QD32", "128k write QD8")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """So many operations of fio; UNIT is what is shown: us (of one after the other) or op/s."""
+
+    name: str
+    rw: str
+    size: int
+    depth: int
+    count: int
+    unit: str
+    options: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def writes(self):
+        """Is what it costs to be told per write?"""
+        return "write" in self.rw
+
+
+JOBS = [
+    Job("4k randwrite QD1", "randwrite", 4096, 1, 3000, "us"),
+    Job("4k randwrite QD32", "randwrite", 4096, 32, 12000, "op/s"),
+    Job("4k randwrite + fdatasync", "randwrite", 4096, 1, 1500, "us", {"fdatasync": 1, "ioengine": "psync"}),
+    Job("fdatasync, nothing dirty", "sync", 0, 1, 3000, "us"),
+    Job("128k write QD8", "write", 128 << 10, 8, 2000, "op/s"),
+    Job("1M write QD8", "write", MIB, 8, 256, "op/s"),
+    Job("4k randread QD1", "randread", 4096, 1, 5000, "us"),
+    Job("4k randread QD32", "randread", 4096, 32, 20000, "op/s"),
+    Job("4k 70 % read QD32", "randrw", 4096, 32, 12000, "op/s", {"rwmixread": 70}),
+]
+
+
+def stacks(pair):
+    """In the order of the columns."""
+    tuned = "net { max-buffers 8000; max-epoch-size 8000; }"
+    return [DmPb(pair), Drbd(pair, "DRBD"), Drbd(pair, "DRBD tuned", "al-extents 6433;", tuned),
+            Drbd(pair, "DRBD al 67", "al-extents 67;"), Md(pair), DmLinear(pair), Raw(pair)]
+
+
+def machines():
+    """What it runs on."""
+    return pbtest.Pair(disks=DISKS, linked=False)
+
+
+def perform(node, device, job, seed):
+    """Do it; (operations, operations a second, mean us of one)."""
+    if job.rw == "sync":
+        us = float(node.vm.run([workloads.probe(node), "sync", device, str(job.count)], 120).out)
+        return job.count, 1e6 / us, us
+    done = workloads.fio(node, device, job.rw, job.size, job.depth, seed, size=SPAN, io_size=job.count * job.size,
+                         **job.options)
+    parts = [done[kind] for kind in ("read", "write") if done[kind]["total_ios"]]
+    ops = sum(part["total_ios"] for part in parts)
+    rate = ops / (max(part["runtime"] for part in parts) / 1000)
+    return ops, rate, job.depth * 1e6 / rate
+
+
+def sample(pair, stack, job, seed):
+    """What one job shows on one stack."""
+    def spent():
+        return (sum(sum(node.vm.cpu_seconds()) for node in pair.nodes),
+                sum(frames for frames, _, _ in pair.rig.net_stats().values()))
+    before = spent()
+    ops, rate, us = perform(pair.nodes[0], stack.device, job, seed)
+    after = spent()
+    return {"op/s": rate, "us": us, "cpu_us": (after[0] - before[0]) * 1e6 / ops, "frames": (after[1] - before[1]) / ops}
+
+
+def turn(pair, stack, number, cells, say):
+    """All jobs on one stack, which is new."""
+    stack.set_up()
+    try:
+        workloads.fill(pair.nodes[0], stack.device, SPAN)
+        for delay, names in DELAYS.items():
+            pair.rig.delay(delay)
+            for job in JOBS:
+                if names is None or job.name in names:
+                    found = sample(pair, stack, job, number + 1)
+                    cells[delay][job.name][stack.name].append(found)
+                    say(f"{stack.name}: {job.name}, {delay} ms: {found[job.unit]:.0f} {job.unit}, "
+                        f"{found['cpu_us']:.0f} us of processors, {found['frames']:.2f} frames")
+    finally:
+        pair.rig.delay(0)
+        stack.take_down()
+
+
+def spread(samples, key):
+    """Median, and how far the middle half of the samples is apart."""
+    values = sorted(s[key] for s in samples)
+    quarter = len(values) // 4
+    return statistics.median(values), values[-1 - quarter] - values[quarter]
+
+
+def shown(key):
+    """A cell: the median and the spread."""
+    def cell(samples, _first):
+        middle, apart = spread(samples, key)
+        return f"{report.number(middle)} ±{report.number(apart / 2)}"
+    return cell
+
+
+def tables(cells):
+    """All that was found, in words."""
+    out = []
+    for delay, rows in cells.items():
+        where = f", {delay} ms of delay each way" if delay else ""
+        for unit, what in (("us", "Microseconds for one"), ("op/s", "Operations a second")):
+            chosen = {job.name: rows[job.name] for job in JOBS if job.unit == unit and job.name in rows}
+            out.append(report.compare([(f"{what}{where}", shown(unit)),
+                                       (f"{what}{where}, ratio of dm-pb to this", against(unit))], chosen))
+        if not delay:
+            writes = {job.name: rows[job.name] for job in JOBS if job.writes}
+            out.append(report.compare([("Processors of both machines, us for one", shown("cpu_us")),
+                                       ("Frames for one", shown("frames"))], writes))
+    return "\n".join(out)
+
+
+def against(key):
+    """A cell: dm-pb, the first column, in units of this one."""
+    def cell(samples, first):
+        return report.number(spread(first, key)[0] / spread(samples, key)[0])
+    return cell
+
+
+def run(pair, repeats, say):
+    """(title, text, data, complaints)."""
+    columns = stacks(pair)
+    cells = {delay: {job.name: {s.name: [] for s in columns} for job in JOBS if names is None or job.name in names}
+             for delay, names in DELAYS.items()}
+    for number in range(repeats):
+        # Nobody is always the first.
+        for stack in columns[number % len(columns):] + columns[:number % len(columns)]:
+            turn(pair, stack, number, cells, say)
+    return TITLE, tables(cells), {"jobs": [vars(job) for job in JOBS], "cells": cells}, []
