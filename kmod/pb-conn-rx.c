@@ -48,13 +48,14 @@ static void expect_header(struct pb_conn *conn)
 
 /*
  * Has the socket nothing for us?  Only a look, but what comes after it wakes us,
- * as does an error; TLS has a queue of its own.
+ * as does an error.  TLS has a queue of its own, and so has a BPF sockmap.
  */
 static bool is_drained(struct sock *sk)
 {
 	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
 	       !(READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) &&
-	       !READ_ONCE(sk->sk_err) && !inet_csk(sk)->icsk_ulp_ops;
+	       !READ_ONCE(sk->sk_err) && !inet_csk(sk)->icsk_ulp_ops &&
+	       !sk_is_readable(sk);
 }
 
 /* What was read ahead is first. */

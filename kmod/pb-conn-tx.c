@@ -321,15 +321,6 @@ void pb_conn_tx_work(struct work_struct *work)
 	} while (finish_turn(conn, tx_run(conn)));
 }
 
-void pb_conn_idle_work(struct kthread_work *work)
-{
-	struct pb_conn *conn = container_of(work, struct pb_conn, idle_work);
-
-	pb_stat_inc(conn->cfg.stats, PB_CNT_TX_HANDOVERS);
-	pb_conn_kick(conn);
-	pb_conn_put(conn);
-}
-
 u64 pb_conn_sent(struct pb_conn *conn, u64 seq)
 {
 	u64 sent = READ_ONCE(conn->tx_sent);

@@ -105,6 +105,22 @@ static bool we_are_behind(struct pb_conn *conn)
 	return READ_ONCE(conn->rx_paused) || work_busy(&conn->rx_work);
 }
 
+/*
+ * This thread only says when.  If it sent by itself it would hold the tx mutex
+ * while others have the CPU, and everybody relies on the holder.  It may run
+ * after the close: who sees the link up here is before that cancels the work.
+ */
+static void idle_work(struct kthread_work *work)
+{
+	struct pb_conn *conn = container_of(work, struct pb_conn, idle_work);
+
+	spin_lock_bh(&conn->state_lock);
+	if (conn->state == PB_LINK_UP)
+		pb_conn_kick_later(conn);
+	spin_unlock_bh(&conn->state_lock);
+	pb_conn_put(conn);
+}
+
 static void watch_work(struct work_struct *work)
 {
 	struct pb_conn *conn = container_of(to_delayed_work(work),
@@ -137,7 +153,7 @@ static void free_conn(struct kref *ref)
 	kfree(conn->tx_hdrs);
 	kvfree(conn->tx_bvecs);
 	kfree(conn->tx_hello);
-	kfree(conn->rx_ahead);
+	free_page((unsigned long)conn->rx_ahead);
 	kfree(conn);
 }
 
@@ -159,7 +175,8 @@ static struct pb_conn *alloc_conn(const struct pb_conn_config *cfg)
 	conn->tx_bvecs = kvcalloc(PB_TX_BVECS, sizeof(*conn->tx_bvecs),
 				  GFP_KERNEL);
 	conn->tx_hello = kzalloc(sizeof(*conn->tx_hello), GFP_KERNEL);
-	conn->rx_ahead = kmalloc(PB_RX_AHEAD, GFP_KERNEL);
+	/* Kernel TLS decrypts into it, and takes references to its page. */
+	conn->rx_ahead = (u8 *)__get_free_page(GFP_KERNEL);
 	if (!conn->tx_hdrs || !conn->tx_bvecs || !conn->tx_hello ||
 	    !conn->rx_ahead) {
 		pb_conn_put(conn);
@@ -184,7 +201,7 @@ struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
 	mutex_init(&conn->tx_mutex);
 	INIT_WORK(&conn->rx_work, pb_conn_rx_work);
 	INIT_WORK(&conn->tx_work, pb_conn_tx_work);
-	kthread_init_work(&conn->idle_work, pb_conn_idle_work);
+	kthread_init_work(&conn->idle_work, idle_work);
 	INIT_DELAYED_WORK(&conn->watch_work, watch_work);
 	init_waitqueue_func_entry(&conn->wait, on_socket_event);
 	iov_iter_bvec(&conn->tx_iter, ITER_SOURCE, conn->tx_bvecs, 0, 0);

@@ -109,7 +109,7 @@ struct pb_tx_end {
  * @ops: the owner's
  * @owner: for @ops
  * @wq: WQ_MEM_RECLAIM workqueue
- * @idler: a worker that runs when others need not
+ * @idler: a worker that runs when the CPU has nothing better to do
  * @stats: the volume's counters
  * @bounds: what a message may address
  * @view: the view that it serves
@@ -146,7 +146,7 @@ struct pb_conn_config {
  * @wait: our place on the socket's wait queue
  * @rx_work: takes what has arrived
  * @tx_work: sends what a bio's own context could not
- * @idle_work: sends what a bio's own context has left to gather
+ * @idle_work: has @tx_work send what a bio's own context has left to gather
  * @watch_work: keepalives, and the watch over silence
  * @state_lock: guards @state, @bye, @bye_ours and @reason
  * @state: enum pb_link_state
@@ -379,7 +379,6 @@ void pb_conn_put(struct pb_conn *conn);
 bool pb_conn_up(struct pb_conn *conn);
 bool pb_conn_set_up(struct pb_conn *conn);
 void pb_conn_tx_work(struct work_struct *work);
-void pb_conn_idle_work(struct kthread_work *work);
 void pb_conn_rx_work(struct work_struct *work);
 void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);
 void pb_conn_release(struct pb_conn *conn);

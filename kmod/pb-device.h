@@ -161,7 +161,7 @@ struct pb_faults {
  * @link_work: what connections cannot do in their own works
  * @wq: works of the connections; until its connection closes one may wait for
  *	@link_work, see pb_link_meet(), and for @hold_work, see pb_hold_wait()
- * @idler: sends what was left to gather, when the CPU has nothing better to do
+ * @idler: says when the CPU has nothing better to do than to send what gathers
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
  * @log_wq: writes the log's records

@@ -102,13 +102,15 @@ struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
 
 /*
  * With several under way, one send for many costs less than one for each.  The
- * wait ends when the CPU has nothing better to do, with the next ack, which is
- * due, or when enough has gathered.
+ * wait ends when the CPU has nothing better to do, with the next ack, or when
+ * enough has gathered.
  */
 bool pb_path_gathers(struct pb_path *path, const struct pb_req *req)
 {
 	lockdep_assert_held(&path->lock);
-	if (req->type != PB_WIRE_WRITE || path->nr_sent < GATHER_DEPTH)
+	/* A journal waits for a write with FUA, and stands still meanwhile. */
+	if (req->type != PB_WIRE_WRITE || (req->flags & PB_WIRE_FUA) ||
+	    path->nr_sent < GATHER_DEPTH)
 		return false;
 	path->bytes_waiting += bytes_there(req);
 	return path->bytes_waiting < GATHER_BYTES;
