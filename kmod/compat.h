@@ -26,7 +26,7 @@
 #define pb_compat_sha256	sha256_ctx
 #endif
 
-/* 6.14 made it one call to create a worker and let it run, and the old name not. */
+/* Since 6.14 a worker that is only created does not run yet. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #define kthread_run_worker	kthread_create_worker
 #endif

@@ -352,31 +352,31 @@ def stock_jobs(args):
     return jobs
 
 
-def pick_turn(args):
-    """Whose turn it is of TURNS; None if all of them are meant."""
+def turn_of_commit():
+    """Which of TURNS a commit runs; None outside of a repository."""
+    done = subprocess.run(["git", "-C", TOP, "rev-parse", "HEAD"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, check=False)
+    return None if done.returncode else str(int(done.stdout[:8], 16) % len(TURNS))
+
+
+def left_out(args):
+    """How the names of the slow tests begin whose turn it is not."""
     if LONG or args.debug or args.patterns or args.list:
-        return None
-    turn = os.environ.get("PB_TURN")
-    if not turn:
-        done = subprocess.run(["git", "-C", TOP, "rev-parse", "HEAD"], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, check=False)
-        if done.returncode:
-            return None
-        turn = int(done.stdout[:8], 16) % len(TURNS)
-    if str(turn) not in map(str, range(len(TURNS))):
+        return ()
+    turns = {str(number): names for number, names in enumerate(TURNS)}
+    turn = os.environ.get("PB_TURN") or turn_of_commit()
+    if turn is None:
+        return ()
+    if turns.pop(turn, None) is None:
         sys.exit(f"run.py: PB_TURN is 0 to {len(TURNS) - 1}, not {turn}")
-    print(f"# turn {turn} of {len(TURNS)}: not {', '.join(sum(others(int(turn)), []))}", flush=True)
-    return int(turn)
-
-
-def others(turn):
-    """The lists whose turn it is not."""
-    return [] if turn is None else [names for number, names in enumerate(TURNS) if number != turn]
+    away = tuple(sum(turns.values(), []))
+    print(f"# turn {turn} of {len(TURNS)}: not {', '.join(away)}", flush=True)
+    return away
 
 
 def job_groups(args):
     """Every job that the options ask for, in groups: each is made when those before it have been run."""
-    away = tuple(sum(others(pick_turn(args)), []))
+    away = left_out(args)
     building = begin_debug_kernel() if args.debug or args.ci and "debug/" not in away else None
     build("userspace")
     if not args.debug:

@@ -19,9 +19,9 @@ REPEATS = 5
 MIB = 1 << 20
 SPAN = 512 * MIB
 DISKS = [("data", "1G"), ("meta", "64M")]
-# One way, ms, and the workloads that are run with it; None: all.
-DELAYS = {0: None, 0.1: ("4k randwrite QD1", "4k randwrite QD32", "128k write QD8"),
-          0.5: ("4k randwrite QD1", "4k randwrite QD32", "128k write QD8")}
+# One way, ms; with the first all jobs are run, with the others these.
+DELAYS = (0, 0.1, 0.5)
+DELAYED = ("4k randwrite QD1", "4k randwrite QD32", "128k write QD8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,12 +96,12 @@ def turn(pair, stack, number, cells, say):
     stack.set_up()
     try:
         workloads.fill(pair.nodes[0], stack.device, SPAN)
-        for delay, names in DELAYS.items():
+        for delay, rows in cells.items():
             pair.rig.delay(delay)
             for job in JOBS:
-                if names is None or job.name in names:
+                if job.name in rows:
                     found = sample(pair, stack, job, number + 1)
-                    cells[delay][job.name][stack.name].append(found)
+                    rows[job.name][stack.name].append(found)
                     say(f"{stack.name}: {job.name}, {delay} ms: {found[job.unit]:.0f} {job.unit}, "
                         f"{found['cpu_us']:.0f} us of processors, {found['frames']:.2f} frames")
     finally:
@@ -142,16 +142,15 @@ def tables(cells):
 
 def against(key):
     """A cell: dm-pb, the first column, in units of this one."""
-    def cell(samples, first):
-        return report.number(spread(first, key)[0] / spread(samples, key)[0])
-    return cell
+    ratio = report.ratio(key)
+    return lambda samples, first: ratio(first, samples)
 
 
 def run(pair, repeats, say):
     """(title, text, data, complaints)."""
     columns = stacks(pair)
-    cells = {delay: {job.name: {s.name: [] for s in columns} for job in JOBS if names is None or job.name in names}
-             for delay, names in DELAYS.items()}
+    cells = {delay: {job.name: {s.name: [] for s in columns} for job in JOBS if not delay or job.name in DELAYED}
+             for delay in DELAYS}
     for number in range(repeats):
         # Nobody is always the first.
         for stack in columns[number % len(columns):] + columns[:number % len(columns)]:

@@ -38,14 +38,12 @@ static void silent_peer(void)
 	unsigned int timeout = 1000 * t_slow();
 	struct pb_event event;
 	struct t_peer peer;
-	struct pb_msg msg;
 	uint64_t start;
 	struct t_io io;
 
 	t_peer_init(&peer, dev);
 	t_peer_connect_timed(&peer, 100, timeout);
-	ok(t_peer_expect(&peer, PB_WIRE_HELLO, &msg) && t_peer_hello(&peer),
-	   "a successor connects");
+	ok(t_peer_greet(&peer), "a successor connects");
 	ok(next_event(PB_EVENT_LINK_UP, &event, T_DEADLINE_MS),
 	   "event: link up");
 	start = t_now_ms();
@@ -84,13 +82,12 @@ static void keepalives(void)
 	struct pb_event event;
 	struct pb_msg ping;
 	struct t_peer peer;
-	struct pb_msg msg;
 	unsigned int i;
 
 	t_move(dev, 2, "ab");
 	t_peer_init(&peer, dev);
 	t_peer_connect_timed(&peer, pause, 8 * pause);
-	ok(t_peer_expect(&peer, PB_WIRE_HELLO, &msg) && t_peer_hello(&peer) &&
+	ok(t_peer_greet(&peer) &&
 	   next_event(PB_EVENT_LINK_UP, &event, T_DEADLINE_MS),
 	   "a successor connects in view 2");
 	for (i = 0; i < 20; i++) {

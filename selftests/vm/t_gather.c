@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes that are left to gather reach the successor, whatever it answers.
+ * Writes that are left to gather reach the successor, whatever it answers, and
+ * without a keepalive, which would take them along.
  *
  *   t_gather A	a primary with a fake successor
  */
@@ -29,16 +30,6 @@ static bool expect_writes(struct t_peer *peer, unsigned int count,
 			return false;
 	}
 	return true;
-}
-
-/* A keepalive would take with it what gathers: the next one is half a minute away. */
-static bool connect_quiet(struct t_peer *peer)
-{
-	struct pb_msg msg;
-
-	peer->hello.timeout_ms = 600000;
-	t_peer_connect_timed(peer, 60000, 600000);
-	return t_peer_expect(peer, PB_WIRE_HELLO, &msg) && t_peer_hello(peer);
 }
 
 static void begin(struct t_io *ios, unsigned int count)
@@ -88,7 +79,7 @@ static void broken(struct t_peer *peer)
 	begin(ios, WRITES);
 	ok(expect_writes(peer, 1, &first), "the first one comes");
 	reset(peer);
-	ok(connect_quiet(peer), "the successor connects again");
+	ok(t_peer_up_quiet(peer), "the successor connects again");
 	ok(expect_writes(peer, WRITES - 1, &second) && second == first + 1,
 	   "the rest of them comes, in order");
 	ok(t_peer_ack(peer, first, WRITES), "one ack for all");
@@ -103,7 +94,7 @@ int main(int argc, char **argv)
 		return 2;
 	dev = argv[1];
 	t_peer_init(&peer, dev);
-	ok(connect_quiet(&peer), "a successor connects");
+	ok(t_peer_up_quiet(&peer), "a successor connects");
 	unacked(&peer);
 	broken(&peer);
 	/* Nothing is to be sent that would notice. */

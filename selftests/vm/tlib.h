@@ -136,8 +136,12 @@ bool t_peer_keepalive(struct t_peer *peer, uint64_t echo);
 bool t_peer_expect(struct t_peer *peer, uint8_t type, struct pb_msg *msg);
 /* Reads until the other side has closed; the reason of its bye, if any. */
 bool t_peer_closed(struct t_peer *peer, uint32_t *bye);
+/* Both hellos. */
+bool t_peer_greet(struct t_peer *peer);
 /* Connect and both hellos. */
 bool t_peer_up(struct t_peer *peer);
+/* The same; without a lease, a keepalive that nobody asks for is half a minute away. */
+bool t_peer_up_quiet(struct t_peer *peer);
 /* Successor, not synced: takes all it is sent, until it is told to be synced. */
 bool t_peer_sync(struct t_peer *peer);
 struct pb_msg t_msg(const struct t_peer *peer, uint8_t type);

@@ -264,12 +264,11 @@ bool t_peer_closed(struct t_peer *peer, uint32_t *bye)
 	return got == T_CLOSED;
 }
 
-bool t_peer_up(struct t_peer *peer)
+bool t_peer_greet(struct t_peer *peer)
 {
 	struct pb_msg msg;
 	u64 resume;
 
-	t_peer_connect(peer);
 	if (!peer->upstream)
 		return t_peer_expect(peer, PB_WIRE_HELLO, &msg) &&
 		       t_peer_hello(peer);
@@ -278,6 +277,19 @@ bool t_peer_up(struct t_peer *peer)
 		return false;
 	peer->next_seq = resume + 1;
 	return true;
+}
+
+bool t_peer_up(struct t_peer *peer)
+{
+	t_peer_connect(peer);
+	return t_peer_greet(peer);
+}
+
+bool t_peer_up_quiet(struct t_peer *peer)
+{
+	peer->hello.timeout_ms = 600000;
+	t_peer_connect_timed(peer, 60000, 600000);
+	return t_peer_greet(peer);
 }
 
 bool t_peer_ack(struct t_peer *peer, uint64_t seq, uint32_t count)
