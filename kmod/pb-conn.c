@@ -24,6 +24,9 @@
 #include "compat.h"
 #include "pb-conn.h"
 
+/* Of all connections: runs when a CPU has nothing better to do. */
+static struct kthread_worker *idler;
+
 int pb_conn_take_socket(int fd, struct socket **sockp)
 {
 	struct socket *sock;
@@ -316,7 +319,7 @@ void pb_conn_kick_later(struct pb_conn *conn)
 /* The reference is the work's until it has run; it may run after the close. */
 void pb_conn_kick_idle(struct pb_conn *conn)
 {
-	if (!kthread_queue_work(conn->cfg.idler, &conn->idle_work))
+	if (!kthread_queue_work(idler, &conn->idle_work))
 		pb_conn_put(conn);
 }
 
@@ -334,4 +337,18 @@ void pb_conn_unpause(struct pb_conn *conn)
 {
 	if (READ_ONCE(conn->rx_paused))
 		queue_work(conn->cfg.wq, &conn->rx_work);
+}
+
+int __init pb_conn_module_init(void)
+{
+	idler = kthread_run_worker(0, "pb-idle");
+	if (IS_ERR(idler))
+		return PTR_ERR(idler);
+	set_user_nice(idler->task, MAX_NICE);
+	return 0;
+}
+
+void pb_conn_module_exit(void)
+{
+	kthread_destroy_worker(idler);
 }

@@ -109,7 +109,6 @@ struct pb_tx_end {
  * @ops: the owner's
  * @owner: for @ops
  * @wq: WQ_MEM_RECLAIM workqueue
- * @idler: a worker that runs when the CPU has nothing better to do
  * @stats: the volume's counters
  * @bounds: what a message may address
  * @view: the view that it serves
@@ -125,7 +124,6 @@ struct pb_conn_config {
 	const struct pb_conn_ops	*ops;
 	void				*owner;
 	struct workqueue_struct		*wq;
-	struct kthread_worker		*idler;
 	struct pb_stats __percpu	*stats;
 	struct pb_bounds		bounds;
 	u64				view;
@@ -382,5 +380,17 @@ void pb_conn_tx_work(struct work_struct *work);
 void pb_conn_rx_work(struct work_struct *work);
 void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);
 void pb_conn_release(struct pb_conn *conn);
+
+/**
+ * pb_conn_module_init() - once for the module
+ *
+ * Return: 0, -ENOMEM, -EINTR.
+ */
+int pb_conn_module_init(void);
+
+/**
+ * pb_conn_module_exit() - undo pb_conn_module_init(); no connection is left
+ */
+void pb_conn_module_exit(void);
 
 #endif /* PB_CONN_H */

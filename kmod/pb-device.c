@@ -288,23 +288,9 @@ static void free_queues(struct pb_device *pb)
 	};
 	int i;
 
-	if (pb->idler)
-		kthread_destroy_worker(pb->idler);
 	for (i = 0; i < ARRAY_SIZE(queues); i++)
 		if (queues[i])
 			destroy_workqueue(queues[i]);
-}
-
-static bool create_idler(struct pb_device *pb, u32 major, u32 minor)
-{
-	struct kthread_worker *idler;
-
-	idler = kthread_run_worker(0, "pb-%u:%u-idle", major, minor);
-	if (IS_ERR(idler))
-		return false;
-	set_user_nice(idler->task, MAX_NICE);
-	pb->idler = idler;
-	return true;
 }
 
 /*
@@ -364,8 +350,7 @@ static struct pb_device *alloc_device(struct gendisk *disk,
 	pb->data = params->data;
 	pb->meta_dev = params->meta ? params->meta : params->data;
 	pb->stats = alloc_percpu(struct pb_stats);
-	if (!alloc_queues(pb, major, minor) ||
-	    !create_idler(pb, major, minor) || !pb->stats) {
+	if (!alloc_queues(pb, major, minor) || !pb->stats) {
 		kref_put(&pb->ref, free_device);
 		return NULL;
 	}

@@ -161,7 +161,6 @@ struct pb_faults {
  * @link_work: what connections cannot do in their own works
  * @wq: works of the connections; until its connection closes one may wait for
  *	@link_work, see pb_link_meet(), and for @hold_work, see pb_hold_wait()
- * @idler: says when the CPU has nothing better to do than to send what gathers
  * @io_wq: starts requests that were parked
  * @zero_wq: zeroes by sleeping calls, a few at a time
  * @log_wq: writes the log's records
@@ -226,7 +225,6 @@ struct pb_device {
 	bool			limits_changed;
 	struct work_struct	link_work;
 	struct workqueue_struct	*wq;
-	struct kthread_worker	*idler;
 	struct workqueue_struct	*io_wq;
 	struct workqueue_struct	*zero_wq;
 	struct workqueue_struct	*log_wq;

@@ -33,9 +33,12 @@ static int __init pb_init(void)
 	ret = pb_log_module_init();
 	if (ret)
 		return ret;
-	ret = pb_ctl_init();
+	ret = pb_conn_module_init();
 	if (ret)
 		goto out_log;
+	ret = pb_ctl_init();
+	if (ret)
+		goto out_conn;
 	ret = pb_target_init();
 	if (ret)
 		goto out_ctl;
@@ -48,6 +51,8 @@ out_target:
 	pb_target_exit();
 out_ctl:
 	pb_ctl_exit();
+out_conn:
+	pb_conn_module_exit();
 out_log:
 	pb_log_module_exit();
 	return ret;
@@ -58,6 +63,7 @@ static void __exit pb_exit(void)
 	unregister_reboot_notifier(&reboot_notifier);
 	pb_target_exit();
 	pb_ctl_exit();
+	pb_conn_module_exit();
 	pb_log_module_exit();
 }
 
