@@ -101,19 +101,32 @@ struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
 }
 
 /*
- * With several under way, one send for many costs less than one for each.  The
- * wait ends when the CPU has nothing better to do, with the next ack, or when
- * enough has gathered.
+ * With several under way, one send for many costs less than one for each.  Who
+ * had many that ended together will soon bring as many.  The wait ends when the
+ * CPU has nothing better to do, with the next ack, or when enough has gathered.
  */
 bool pb_path_gathers(struct pb_path *path, const struct pb_req *req)
 {
+	u32 depth = path->nr_sent + path->nr_ended;
+
 	lockdep_assert_held(&path->lock);
 	/* A journal waits for a write with FUA, and stands still meanwhile. */
-	if (req->type != PB_WIRE_WRITE || (req->flags & PB_WIRE_FUA) ||
-	    path->nr_sent < GATHER_DEPTH)
+	if (req->type != PB_WIRE_WRITE || (req->flags & PB_WIRE_FUA))
+		return false;
+	if (path->nr_ended)
+		path->nr_ended--;
+	if (depth < GATHER_DEPTH)
 		return false;
 	path->bytes_waiting += bytes_there(req);
 	return path->bytes_waiting < GATHER_BYTES;
+}
+
+/* One call of the disk's driver for many costs less, too. */
+void pb_path_begin_gathered(struct pb_path *path)
+{
+	lockdep_assert_held(&path->lock);
+	if (!list_empty(&path->gathered))
+		queue_work(path->wq, &path->work);
 }
 
 void pb_path_kick(struct pb_conn *conn)
@@ -173,6 +186,7 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 	struct pb_req *req, *next;
 	struct pb_conn *conn;
 	u64 resume, must = 0;
+	u32 nr_ended = 0;
 	LIST_HEAD(done);
 
 	spin_lock_irq(&path->lock);
@@ -190,7 +204,9 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 			continue;
 		pb_path_hop(path, req, trace_pb_ack_receive);
 		pb_path_net_done(path, req, BLK_STS_OK, &done);
+		nr_ended++;
 	}
+	path->nr_ended = nr_ended;
 	conn = pb_path_conn_to_kick(path);
 	spin_unlock_irq(&path->lock);
 	pb_path_complete(path, &done);
@@ -243,6 +259,7 @@ bool pb_path_next(struct pb_path *path, struct pb_tx_item *item)
 	spin_lock_irqsave(&path->lock, flags);
 	req = next_to_send(path);
 	path->bytes_waiting = 0;
+	pb_path_begin_gathered(path);
 	if (req) {
 		list_del_init(&req->send);
 		count_sent(path, req);

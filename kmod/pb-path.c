@@ -12,6 +12,7 @@
  * own memory.  Requests are collected on local lists under the lock, and
  * submitted and completed after it is dropped.
  */
+#include <linux/blkdev.h>
 #include <linux/interval_tree_generic.h>
 #include <linux/jiffies.h>
 
@@ -352,6 +353,17 @@ static enum pb_start start(struct pb_path *path, struct pb_req *req,
 	return res;
 }
 
+/* What is sent later may go to this disk later, too. */
+static enum pb_start gather_local(struct pb_path *path, struct pb_req *req,
+				  enum pb_start res)
+{
+	lockdep_assert_held(&path->lock);
+	if (res != PB_STARTED || !req->source->guarded)
+		return res;
+	list_add_tail(&req->log.node, &path->gathered);
+	return PB_LOGGING;
+}
+
 enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 			    blk_status_t *status)
 {
@@ -373,8 +385,10 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	res = start(path, req, status);
 	if (res == PB_STARTED || res == PB_LOGGING)
 		conn = pb_path_conn_to_kick(path);
-	if (conn)
-		gathers = pb_path_gathers(path, req);
+	if (conn && pb_path_gathers(path, req)) {
+		gathers = true;
+		res = gather_local(path, req, res);
+	}
 	spin_unlock_irqrestore(&path->lock, flags);
 	if (res == PB_STARTED && pb_path_is_change(req))
 		pb_crash_point(PB_CRASH_WRITE_STARTED);
@@ -383,6 +397,25 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	else
 		pb_path_kick(conn);
 	return res;
+}
+
+static void submit_gathered(struct pb_path *path)
+{
+	struct pb_req *req, *next;
+	struct blk_plug plug;
+	LIST_HEAD(gathered);
+
+	spin_lock_irq(&path->lock);
+	list_splice_init(&path->gathered, &gathered);
+	spin_unlock_irq(&path->lock);
+	if (list_empty(&gathered))
+		return;
+	blk_start_plug(&plug);
+	list_for_each_entry_safe(req, next, &gathered, log.node) {
+		list_del_init(&req->log.node);
+		req->source->submit(req);
+	}
+	blk_finish_plug(&plug);
 }
 
 /* The worker: starts in process context what had to wait. */
@@ -394,6 +427,7 @@ static void retry_work(struct work_struct *work)
 	enum pb_start res;
 	struct pb_req *req;
 
+	submit_gathered(path);
 	for (;;) {
 		conn = NULL;
 		spin_lock_irq(&path->lock);
@@ -431,6 +465,7 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	INIT_LIST_HEAD(&path->order);
 	INIT_LIST_HEAD(&path->wanted);
 	INIT_LIST_HEAD(&path->failed);
+	INIT_LIST_HEAD(&path->gathered);
 	INIT_WORK(&path->work, retry_work);
 	init_waitqueue_head(&path->idle_wait);
 	path->next_seq = 1;
@@ -660,6 +695,7 @@ void pb_path_link_down(struct pb_path *path)
 	WRITE_ONCE(path->asked, 0);
 	list_for_each_entry_safe(req, next, &path->sendq, send)
 		list_del_init(&req->send);
+	pb_path_begin_gathered(path);
 	pb_path_stop_receiving(path);
 	release_unlock(path);
 	pb_conn_put(conn);

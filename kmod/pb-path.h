@@ -92,7 +92,7 @@ struct pb_source {
  * @stamp: write: of the flush that will cover it; flush: what it covers; see
  *	pb-log.h.  0 on the way in if the path is to say
  * @log: its place in the activity log; once the local leg has begun its node is
- *	free, and links those that have @failed
+ *	free, and links those that have @failed; before that, those that gather
  * @born: jiffies when it arrived
  * @arrived: a read: boot time, if this member needs to know
  * @changes: write, zeroes: its number among those of this path; a read: of the
@@ -241,16 +241,18 @@ enum pb_own_disk {
  * @wanted: chunks that wait for writes under way
  * @order: downstream leg or the other one pending, in order of @seq
  * @failed: local leg has failed and is pending
+ * @gathered: writes that gather on @sendq; their local legs begin with @work
  * @nr_sent: downstream leg pending and handed to the socket
  * @bytes_sent: what those take of the next member's memory
  * @bytes_waiting: of writes that were left on @sendq to gather, since somebody
  *	has sent
+ * @nr_ended: with the last ack, less the writes that have come since
  * @receiving: a fetch whose data are arriving: off @unacked
  * @nr_older: requests on @order without a number in this stream
  * @nr_active: requests with a pending leg (reads apart)
  * @nr_parked: on @held, @retry or a waiters list
  * @idle_wait: woken when @nr_active falls to 0
- * @work: starts what is on @retry, in process context
+ * @work: starts what is on @retry and @gathered, in process context
  * @wq: where @work runs
  * @stats: the volume's counters
  * @dev: for tracepoints: major << 20 | minor
@@ -299,9 +301,11 @@ struct pb_path {
 	struct list_head	order;
 	struct list_head	wanted;
 	struct list_head	failed;
+	struct list_head	gathered;
 	unsigned int		nr_sent;
 	u32			bytes_sent;
 	u32			bytes_waiting;
+	u32			nr_ended;
 	struct pb_req		*receiving;
 	unsigned int		nr_older;
 	unsigned int		nr_active;
@@ -756,6 +760,7 @@ void pb_path_note_copied(struct pb_path *path, const struct pb_req *req);
 void pb_path_mark_doubtful(struct pb_path *path, unsigned long slots);
 void pb_path_read_arrives(struct pb_path *path, struct pb_req *req);
 bool pb_path_gathers(struct pb_path *path, const struct pb_req *req);
+void pb_path_begin_gathered(struct pb_path *path);
 void pb_path_kick(struct pb_conn *conn);
 void pb_path_complete(struct pb_path *path, struct list_head *done);
 

@@ -5,12 +5,17 @@
  *
  *   t_gather A	a primary with a fake successor
  */
+#include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "tlib.h"
 
 #define WRITES	32
 #define BYTES	4096
+/* More than the socket takes; and what gathers behind it. */
+#define LARGE	(1U << 20)
+#define FEW	8
 
 static const char *dev;
 
@@ -86,6 +91,45 @@ static void broken(struct t_peer *peer)
 	is(finish(ios, WRITES), WRITES, "all of them are done");
 }
 
+static void write_setting(const char *name)
+{
+	FILE *file = fopen(name, "w");
+
+	if (!file || fputs("4096 16384 65536\n", file) < 0 || fclose(file))
+		bail("cannot write %s", name);
+}
+
+/* Those to come.  A small one makes what gathers go when it has room again. */
+static void shrink_sockets(void)
+{
+	write_setting("/proc/sys/net/ipv4/tcp_wmem");
+	write_setting("/proc/sys/net/ipv4/tcp_rmem");
+}
+
+/*
+ * It breaks off for good: what has not been sent because the socket was full
+ * reaches this disk, and ends with the error that the policy wants.
+ */
+static void lost(struct t_peer *peer)
+{
+	uint64_t before = t_counter(dev, PB_CNT_WRITES);
+	uint64_t full = t_counter(dev, PB_CNT_TX_FULL);
+	struct t_io ios[1 + FEW];
+	unsigned int i, ended = 0;
+
+	is(t_policy(dev, PB_POLICY_ERROR), 0, "policy error");
+	t_io_start(&ios[0], dev, T_WRITE, 0, LARGE, 1);
+	ok(t_wait(t_counter(dev, PB_CNT_TX_FULL) > full), "the socket is full");
+	for (i = 1; i <= FEW; i++)
+		t_io_start(&ios[i], dev, T_WRITE, LARGE + i * BYTES, BYTES, i);
+	ok(t_wait(t_counter(dev, PB_CNT_WRITES) == before + 1 + FEW),
+	   "some more writes come");
+	reset(peer);
+	for (i = 0; i <= FEW; i++)
+		ended += t_io_finish(&ios[i]) == ENOLINK;
+	is(ended, 1 + FEW, "all of them end, none as a success");
+}
+
 int main(int argc, char **argv)
 {
 	struct t_peer peer;
@@ -99,6 +143,10 @@ int main(int argc, char **argv)
 	broken(&peer);
 	/* Nothing is to be sent that would notice. */
 	reset(&peer);
+	shrink_sockets();
+	ok(t_peer_up_quiet(&peer), "the successor connects again");
+	unacked(&peer);
+	lost(&peer);
 	t_peer_free(&peer);
 	return t_result();
 }
