@@ -103,7 +103,8 @@ struct pb_conn *pb_path_conn_to_kick(struct pb_path *path)
 /*
  * With several under way, one send for many costs less than one for each.  Who
  * had many that ended together will soon bring as many.  The wait ends when the
- * CPU has nothing better to do, with the next ack, or when enough has gathered.
+ * CPU has nothing better to do, with the next ack, which must be due, or when
+ * enough has gathered.
  */
 bool pb_path_gathers(struct pb_path *path, const struct pb_req *req)
 {
@@ -111,11 +112,12 @@ bool pb_path_gathers(struct pb_path *path, const struct pb_req *req)
 
 	lockdep_assert_held(&path->lock);
 	/* A journal waits for a write with FUA, and stands still meanwhile. */
-	if (req->type != PB_WIRE_WRITE || (req->flags & PB_WIRE_FUA))
+	if (req->type != PB_WIRE_WRITE || (req->flags & PB_WIRE_FUA) ||
+	    list_empty(&req->send))
 		return false;
 	if (path->nr_ended)
 		path->nr_ended--;
-	if (depth < GATHER_DEPTH)
+	if (!path->nr_sent || depth < GATHER_DEPTH)
 		return false;
 	path->bytes_waiting += bytes_there(req);
 	return path->bytes_waiting < GATHER_BYTES;
@@ -126,7 +128,7 @@ void pb_path_begin_gathered(struct pb_path *path)
 {
 	lockdep_assert_held(&path->lock);
 	if (!list_empty(&path->gathered))
-		queue_work(path->wq, &path->work);
+		queue_work(path->wq, &path->gather_work);
 }
 
 void pb_path_kick(struct pb_conn *conn)
@@ -335,6 +337,7 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
 	path->next_seq = resume + 1;
 	INIT_LIST_HEAD(&path->sendq);
 	path->nr_sent = 0;
+	path->nr_ended = 0;
 	path->bytes_sent = 0;
 	pb_path_refetch(path, resume);
 	list_for_each_entry(req, &path->order, order)

@@ -399,8 +399,20 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	return res;
 }
 
-static void submit_gathered(struct pb_path *path)
+/* A disk that has died meanwhile is not touched. */
+static void begin_local(struct pb_path *path, struct pb_req *req)
 {
+	pb_crash_point(PB_CRASH_WRITE_SENT);
+	if (READ_ONCE(path->disk) != PB_OWN_DEAD)
+		req->source->submit(req);
+	else if (pb_path_local_done(path, req, BLK_STS_OK))
+		req->source->complete(req, req->status);
+}
+
+/* Not the other worker: one that waits for the disk must not keep it waiting. */
+static void gather_work(struct work_struct *work)
+{
+	struct pb_path *path = container_of(work, struct pb_path, gather_work);
 	struct pb_req *req, *next;
 	struct blk_plug plug;
 	LIST_HEAD(gathered);
@@ -408,12 +420,10 @@ static void submit_gathered(struct pb_path *path)
 	spin_lock_irq(&path->lock);
 	list_splice_init(&path->gathered, &gathered);
 	spin_unlock_irq(&path->lock);
-	if (list_empty(&gathered))
-		return;
 	blk_start_plug(&plug);
 	list_for_each_entry_safe(req, next, &gathered, log.node) {
 		list_del_init(&req->log.node);
-		req->source->submit(req);
+		begin_local(path, req);
 	}
 	blk_finish_plug(&plug);
 }
@@ -427,7 +437,6 @@ static void retry_work(struct work_struct *work)
 	enum pb_start res;
 	struct pb_req *req;
 
-	submit_gathered(path);
 	for (;;) {
 		conn = NULL;
 		spin_lock_irq(&path->lock);
@@ -467,6 +476,7 @@ void pb_path_init(struct pb_path *path, struct workqueue_struct *wq,
 	INIT_LIST_HEAD(&path->failed);
 	INIT_LIST_HEAD(&path->gathered);
 	INIT_WORK(&path->work, retry_work);
+	INIT_WORK(&path->gather_work, gather_work);
 	init_waitqueue_head(&path->idle_wait);
 	path->next_seq = 1;
 	path->wq = wq;

@@ -241,7 +241,7 @@ enum pb_own_disk {
  * @wanted: chunks that wait for writes under way
  * @order: downstream leg or the other one pending, in order of @seq
  * @failed: local leg has failed and is pending
- * @gathered: writes that gather on @sendq; their local legs begin with @work
+ * @gathered: writes that gather on @sendq; their local legs begin with @gather_work
  * @nr_sent: downstream leg pending and handed to the socket
  * @bytes_sent: what those take of the next member's memory
  * @bytes_waiting: of writes that were left on @sendq to gather, since somebody
@@ -252,8 +252,9 @@ enum pb_own_disk {
  * @nr_active: requests with a pending leg (reads apart)
  * @nr_parked: on @held, @retry or a waiters list
  * @idle_wait: woken when @nr_active falls to 0
- * @work: starts what is on @retry and @gathered, in process context
- * @wq: where @work runs
+ * @work: starts what is on @retry, in process context
+ * @gather_work: begins the local legs of those on @gathered, in process context
+ * @wq: where both run
  * @stats: the volume's counters
  * @dev: for tracepoints: major << 20 | minor
  * @on_disk: a request on @failed needs a decision: pb_path_disk_due().  Under
@@ -312,6 +313,7 @@ struct pb_path {
 	unsigned int		nr_parked;
 	wait_queue_head_t	idle_wait;
 	struct work_struct	work;
+	struct work_struct	gather_work;
 	struct workqueue_struct	*wq;
 	struct pb_stats __percpu *stats;
 	u32			dev;
