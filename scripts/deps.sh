@@ -127,7 +127,7 @@ test | source | bench | demo)
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
-	[ "$what" != bench ] || install drbd-utils mdadm
+	[ "$what" != bench ] || install drbd-utils mdadm gnuplot-nox
 	if [ "$what" = demo ]; then
 		install libgssapi-krb5-2 libicu72 libldap-2.5-0 liblz4-1 libpam0g libreadline8 \
 			libssl3 libsystemd0 libxml2 libzstd1 zlib1g tzdata

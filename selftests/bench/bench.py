@@ -46,9 +46,10 @@ def run(name, repeats, output):
         title, text, data, bad = bench.run(machines, repeats, say)
         machines.check_consoles()
     text = f"Kernel {kernel}, {len(machines.rig.nodes)} virtual machines, {repeats} run(s).\n\n{text}"
-    path = report.save(output, name, title, text, {"kernel": kernel, "repeats": repeats, **data})
+    more = bench.extras(data) if hasattr(bench, "extras") else {}
+    path = report.save(output, name, title, text, {"kernel": kernel, "repeats": repeats, **data}, more)
     print(text + "\n".join(f"WRONG: {line}" for line in bad))
-    print(f"{path}.rst and .json, {time.monotonic() - BEGIN:.0f} s")
+    print(f"{path}: {', '.join(['.rst', '.json'] + [f'.{ending}' for ending in more])}; {time.monotonic() - BEGIN:.0f} s")
     return not bad
 
 

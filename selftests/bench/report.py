@@ -48,12 +48,15 @@ def compare(measures, cells):
     return "\n".join(out)
 
 
-def save(directory, name, title, text, data):
-    """NAME.rst and NAME.json; their path without the ending."""
+def save(directory, name, title, text, data, more):
+    """NAME.rst, NAME.json and what MORE has by its ending; their path without it."""
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, name)
     with open(path + ".rst", "w", encoding="utf-8") as f:
         f.write(f"{title}\n{'=' * len(title)}\n\n{text}")
     with open(path + ".json", "w", encoding="utf-8") as f:
         json.dump(data, f, indent=1)
+    for ending, content in more.items():
+        with open(f"{path}.{ending}", "w", encoding="utf-8") as f:
+            f.write(content)
     return path

@@ -68,9 +68,14 @@ def fill(node, device, span):
     fio(node, device, "write", 1 << 20, 8, 1, size=span)
 
 
+def helper_in(node, name):
+    """Where a guest has this program of ours, built."""
+    return node.guest_path(helper(os.path.join(os.path.dirname(os.path.abspath(__file__)), name)))
+
+
 def probe(node):
     """Where a guest has probe.c."""
-    return node.guest_path(helper(os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.c")))
+    return helper_in(node, "probe.c")
 
 
 def touch(node, device, span):
