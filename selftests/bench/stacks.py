@@ -16,10 +16,23 @@ from pbtest import DEVICE, until
 from rig import RigError
 
 
+# Larger data disks stay sparse: writing zeroes would fill the host's disk.
+FILLED = 1 << 30
+# What could be left of the stack before is gone with the zeroes. What the host has to allocate
+# for a write is allocated then: all stacks find the same.
+ZEROES = """blkdiscard -z -f /dev/disk-meta || exit
+size=$(blockdev --getsize64 /dev/disk-data)
+[ $size -le {filled} ] || exec blkdiscard -f /dev/disk-data
+exec dd if=/dev/zero of=/dev/disk-data oflag=direct bs=1M count=$((size >> 20)) 2>&1
+"""
+
+
 def wipe(pair):
-    """Blank disks. The data disk is sparse: writing zeroes would fill the host's disk."""
-    for node in pair.nodes:
-        node.vm.run("blkdiscard -f /dev/disk-data && blkdiscard -z -f /dev/disk-meta", 120)
+    """Blank disks."""
+    jobs = [node.vm.spawn(ZEROES.format(filled=FILLED)) for node in pair.nodes]
+    for node, job in zip(pair.nodes, jobs):
+        if job.wait(120):
+            raise RigError(f"{node.name}: the disks cannot be wiped:\n{job.output()}")
 
 
 class DmPb:

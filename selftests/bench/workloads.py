@@ -63,11 +63,6 @@ def fio(node, device, rw, block, depth, seed, **options):
     return job
 
 
-def fill(node, device, span):
-    """Write all of the span, in order."""
-    fio(node, device, "write", 1 << 20, 8, 1, size=span)
-
-
 def helper_in(node, name):
     """Where a guest has this program of ours, built."""
     return node.guest_path(helper(os.path.join(os.path.dirname(os.path.abspath(__file__)), name)))
