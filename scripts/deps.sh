@@ -5,8 +5,8 @@
 #   scripts/deps.sh build     compiler, headers of one kernel, libraries
 #   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
 #   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
-#   scripts/deps.sh bench     as for test, and what "make bench" compares with
 #   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
+#   scripts/deps.sh bench     as for demo, and what "make bench" compares with
 #
 # Kernel images and PostgreSQL are unpacked in the cache, not installed: nothing
 # here boots from this machine's disk, and no database server is to run on it.  As
@@ -128,7 +128,7 @@ test | source | bench | demo)
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
 	[ "$what" != bench ] || install drbd-utils mdadm gnuplot-nox
-	if [ "$what" = demo ]; then
+	if [ "$what" = demo ] || [ "$what" = bench ]; then
 		install libgssapi-krb5-2 libicu72 libldap-2.5-0 liblz4-1 libpam0g libreadline8 \
 			libssl3 libsystemd0 libxml2 libzstd1 zlib1g tzdata
 		postgresql

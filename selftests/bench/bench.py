@@ -15,7 +15,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[1:1] = [os.path.join(os.path.dirname(HERE), "multi")]
+sys.path[1:1] = [os.path.join(os.path.dirname(HERE), directory) for directory in ("multi", "demo")]
 
 import pbtest  # noqa: E402
 import failover  # noqa: E402

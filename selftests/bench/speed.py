@@ -11,6 +11,7 @@ import statistics
 
 import floor
 import pbtest
+import pgbench
 import picture
 import report
 import workloads
@@ -29,7 +30,7 @@ DELAYED = ("4k randwrite QD1", "4k randwrite QD32", "128k write QD8")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """So many operations of fio; UNIT is what is shown: us (of one after the other) or op/s."""
+    """So many operations of fio or pgbench; UNIT is what is shown: us (of one after the other) or op/s."""
 
     name: str
     rw: str
@@ -41,8 +42,8 @@ class Job:
 
     @property
     def writes(self):
-        """Is what it costs to be told per write?"""
-        return "write" in self.rw
+        """Is what it costs to be told for each one?"""
+        return "write" in self.rw or self.rw == "pgbench"
 
 
 JOBS = [
@@ -55,6 +56,11 @@ JOBS = [
     Job("4k randread QD1", "randread", 4096, 1, 3000, "us"),
     Job("4k randread QD32", "randread", 4096, 32, 12000, "op/s"),
     Job("4k 70 % read QD32", "randrw", 4096, 32, 6000, "op/s", {"rwmixread": 70}),
+]
+# With as many clients as the depth says.
+DATABASE = [
+    Job("pgbench, 1 client", "pgbench", 0, 1, 120, "op/s"),
+    Job("pgbench, 4 clients", "pgbench", 0, 4, 160, "op/s"),
 ]
 FLOOR = JOBS[0]
 
@@ -73,6 +79,8 @@ def machines():
 
 def perform(node, device, job, seed):
     """Do it; (operations, operations a second, mean us of one)."""
+    if job.rw == "pgbench":
+        return pgbench.perform(node.vm, job.depth, job.count, seed)
     if job.rw == "sync":
         us = float(node.vm.run([workloads.probe(node), "sync", device, str(job.count)], 120).out)
         return job.count, 1e6 / us, us
@@ -97,18 +105,23 @@ def sample(pair, stack, job, seed):
 
 def turn(pair, stack, number, cells, say):
     """All jobs on one stack, which is new."""
+    def note(job, delay):
+        found = sample(pair, stack, job, number + 1)
+        cells[delay][job.name][stack.name].append(found)
+        say(f"{stack.name}: {job.name}, {delay} ms: {found[job.unit]:.0f} {job.unit}, "
+            f"{found['cpu_us']:.0f} us of processors, {found['frames']:.2f} frames")
     stack.set_up()
     try:
+        with pgbench.serving(pair.nodes[0].vm, stack.device):
+            for job in DATABASE:
+                note(job, 0)
         # Each stack's log has seen each extent; those that it holds are hot.
         workloads.touch(pair.nodes[0], stack.device, SPAN)
         for delay, rows in cells.items():
             pair.rig.delay(delay)
             for job in JOBS:
                 if job.name in rows:
-                    found = sample(pair, stack, job, number + 1)
-                    rows[job.name][stack.name].append(found)
-                    say(f"{stack.name}: {job.name}, {delay} ms: {found[job.unit]:.0f} {job.unit}, "
-                        f"{found['cpu_us']:.0f} us of processors, {found['frames']:.2f} frames")
+                    note(job, delay)
     finally:
         pair.rig.delay(0)
         stack.take_down()
@@ -135,11 +148,13 @@ def tables(cells):
     for delay, rows in cells.items():
         where = f", {delay} ms of delay each way" if delay else ""
         for unit, what in (("us", "Microseconds for one"), ("op/s", "Operations a second")):
-            chosen = {job.name: rows[job.name] for job in JOBS if job.unit == unit and job.name in rows}
+            chosen = {job.name: rows[job.name] for job in JOBS + DATABASE if job.unit == unit and job.name in rows}
             out.append(report.compare([(f"{what}{where}", shown(unit)),
                                        (f"{what}{where}, ratio of dm-pb to this", against(unit))], chosen))
         if not delay:
-            writes = {job.name: rows[job.name] for job in JOBS if job.writes}
+            database = {job.name: rows[job.name] for job in DATABASE}
+            out.append(report.compare([("Microseconds for a transaction", shown("us"))], database))
+            writes = {job.name: rows[job.name] for job in JOBS + DATABASE if job.writes}
             out.append(report.compare([("Processors of both machines, us for one", shown("cpu_us")),
                                        ("Frames for one", shown("frames"))], writes))
     return "\n".join(out)
@@ -155,8 +170,9 @@ def run(pair, repeats, say):
     """(title, text, data, complaints)."""
     columns = stacks(pair)
     floors = []
-    cells = {delay: {job.name: {s.name: [] for s in columns} for job in JOBS if not delay or job.name in DELAYED}
-             for delay in DELAYS}
+    cells = {delay: {job.name: {s.name: [] for s in columns} for job in JOBS + DATABASE
+                     if not delay or job.name in DELAYED} for delay in DELAYS}
+    pgbench.install(pair.nodes[0].vm)
     for number in range(repeats):
         # Nobody is always the first.
         for stack in columns[number % len(columns):] + columns[:number % len(columns)]:
@@ -164,7 +180,7 @@ def run(pair, repeats, say):
         floors.append(floor.sample(pair, lambda node, seed=number + 1: perform(node, Raw.device, FLOOR, seed)[2]))
         say(f"the floor: {floors[-1]['us']:.0f} us")
     text = tables(cells) + "\n" + floor.table(floors, cells[0][FLOOR.name][columns[0].name])
-    return TITLE, text, {"jobs": [vars(job) for job in JOBS], "cells": cells, "floors": floors}, []
+    return TITLE, text, {"jobs": [vars(job) for job in JOBS + DATABASE], "cells": cells, "floors": floors}, []
 
 
 def extras(data):

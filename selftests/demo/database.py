@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""PostgreSQL for the demo: its programs, a disk with a database on it, and clients.
+"""PostgreSQL for the demo and for the bench of speed: its programs, a disk with a database on it, and clients.
 
 The programs are those of Debian's packages, unpacked in the cache by deps.sh. The
 database is made on this host, once, and kept in the cache as an image of its file system.
@@ -24,6 +24,8 @@ SIZE = "256M"
 PATIENCE = 120                  # seconds for anything that should happen; nothing here takes nearly as long
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 BIN = "/usr/lib/postgresql/15/bin"
+SERVICE = "postgresql@15-main.service"
+MOUNT = "/srv/db"
 LOG = "/var/log/postgresql.log"
 # A server must not be root: who owns the files is who it runs as.
 OWNER = os.geteuid() or 65534
@@ -64,7 +66,7 @@ def packages():
     return os.path.dirname(found[-1])
 
 
-def _make_image(image):
+def _make_image(path):
     """A file system with a database in it that has been shut down in order."""
     root = packages()
     env = dict(os.environ, LD_LIBRARY_PATH=root + LIBRARIES, LC_ALL="C.UTF-8")
@@ -98,31 +100,45 @@ def _make_image(image):
                 for path in [top] + [os.path.join(top, f) for f in files]:
                     os.chown(path, OWNER, OWNER)
         done = subprocess.run([tool("mke2fs"), "-q", "-F", "-t", "ext4", "-E", "root_owner=0:0", "-d",
-                               os.path.dirname(data), image, SIZE], capture_output=True, text=True)
+                               os.path.dirname(data), path, SIZE], capture_output=True, text=True)
         if done.returncode:
             raise RigError(f"mke2fs: {done.stderr}")
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
 
 
-def write_disk(path):
-    """Put the file system with the database onto a disk of a machine that does not run."""
+def image():
+    """The file system with the database, as a file in the cache."""
     name = f"database-{os.path.basename(packages())}-{digest(SETTINGS, ACCESS, TABLES, SIZE, OWNER)}.ext4"
-    subprocess.run(["cp", "--sparse=always", cached(name, _make_image), path], check=True)
+    return cached(name, _make_image)
 
 
-def install(vm, config):
-    """PostgreSQL, the hook, and what the hook needs, on a machine that has booted."""
+def write_disk(path):
+    """Put it onto a disk of a machine that does not run."""
+    subprocess.run(["cp", "--sparse=always", image(), path], check=True)
+
+
+def install_server(vm):
+    """PostgreSQL, and what starts and stops it, on a machine that has booted."""
     root = packages()
     vm.run(f"mkdir -p /srv/db /usr/lib/postgresql /usr/share/postgresql {LIBRARIES}; "
            f"mount --bind {shlex.quote(root)}/usr/lib/postgresql /usr/lib/postgresql && "
            f"mount --bind {shlex.quote(root)}/usr/share/postgresql /usr/share/postgresql && "
            f"cp {shlex.quote(root)}{LIBRARIES}/libpq.so.5* {LIBRARIES}/ && modprobe -a ext4 crc32c && "
            "mount -t cgroup2 cgroup2 /sys/fs/cgroup")
-    for source, path in ((HOOK, f"{config}/hooks.d/50-postgresql"),
-                         (os.path.join(HERE, "systemctl"), "/usr/bin/systemctl")):
-        with open(source, "rb") as f:
-            vm.push(path, f.read(), 0o755)
+    push(vm, os.path.join(HERE, "systemctl"), "/usr/bin/systemctl")
+
+
+def install(vm, config):
+    """That, and the hook."""
+    install_server(vm)
+    push(vm, HOOK, f"{config}/hooks.d/50-postgresql")
+
+
+def push(vm, source, path):
+    """Put a program of this tree into a machine."""
+    with open(source, "rb") as f:
+        vm.push(path, f.read(), 0o755)
 
 
 def payload(number):

@@ -24,13 +24,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "multi"))
 os.environ["PB_VOLUME"] = "db"          # as the hook has it
 
 import database  # noqa: E402
-from database import PATIENCE  # noqa: E402
+from database import MOUNT, PATIENCE, SERVICE  # noqa: E402
 from cluster import CONFIG, SERVER, Cluster  # noqa: E402
 from pbtest import DEVICE, SKIP, VOLUME, Failure, RigError, Skip, check, until  # noqa: E402
 
 DISKS = [("data", database.SIZE), ("meta", "16M")]
-SERVICE = "postgresql@15-main.service"
-MOUNT = "/srv/db"
 ENOUGH = 100                    # transactions of each client before something is done to them
 RATE = 20                       # of pgbench, a second; emulated machines have other things to do too
 # Emulated machines that share a few cores stand still for longer than the default of 500 ms.
