@@ -14,8 +14,9 @@ import pbtest
 import pgbench
 import picture
 import report
+import resync
 import workloads
-from stacks import DmLinear, DmPb, Drbd, Md, Raw
+from stacks import TUNED, DmLinear, DmPb, Drbd, Md, Raw
 
 TITLE = "Speed"
 REPEATS = 5
@@ -67,9 +68,13 @@ FLOOR = JOBS[0]
 
 def stacks(pair):
     """In the order of the columns."""
-    tuned = "net { max-buffers 8000; max-epoch-size 8000; }"
-    return [DmPb(pair), Drbd(pair, "DRBD"), Drbd(pair, "DRBD tuned", "al-extents 6433;", tuned),
+    return [DmPb(pair), Drbd(pair, "DRBD"), Drbd(pair, "DRBD tuned", *TUNED),
             Drbd(pair, "DRBD al 67", "al-extents 67;"), Md(pair), DmLinear(pair), Raw(pair)]
+
+
+def resynced(columns):
+    """Those whose resync is measured: it does not depend on the size of an activity log."""
+    return [s for s in columns if hasattr(s, "rejoin") and s.name != "DRBD al 67"]
 
 
 def machines():
@@ -103,7 +108,7 @@ def sample(pair, stack, job, seed):
     return {"op/s": rate, "us": us, "cpu_us": (after[0] - before[0]) * 1e6 / ops, "frames": (after[1] - before[1]) / ops}
 
 
-def turn(pair, stack, number, cells, say):
+def turn(pair, stack, number, cells, resyncs, say):
     """All jobs on one stack, which is new."""
     def note(job, delay):
         found = sample(pair, stack, job, number + 1)
@@ -122,6 +127,11 @@ def turn(pair, stack, number, cells, say):
             for job in JOBS:
                 if job.name in rows:
                     note(job, delay)
+        pair.rig.delay(0)
+        for amount, row in resyncs.items():
+            if stack.name in row:
+                row[stack.name].append(resync.measure(pair, stack, amount, number + 1))
+                say(f"{stack.name}: resync, {amount}: {row[stack.name][-1]['MiB/s']:.1f} MiB/s")
     finally:
         pair.rig.delay(0)
         stack.take_down()
@@ -142,9 +152,9 @@ def shown(key):
     return cell
 
 
-def tables(cells):
+def tables(cells, resyncs):
     """All that was found, in words."""
-    out = []
+    out = [resync.tables(resyncs)]
     for delay, rows in cells.items():
         where = f", {delay} ms of delay each way" if delay else ""
         for unit, what in (("us", "Microseconds for one"), ("op/s", "Operations a second")):
@@ -170,17 +180,19 @@ def run(pair, repeats, say):
     """(title, text, data, complaints)."""
     columns = stacks(pair)
     floors = []
+    resyncs = {amount: {s.name: [] for s in resynced(columns)} for amount in resync.AMOUNTS}
     cells = {delay: {job.name: {s.name: [] for s in columns} for job in JOBS + DATABASE
                      if not delay or job.name in DELAYED} for delay in DELAYS}
     pgbench.install(pair.nodes[0].vm)
     for number in range(repeats):
         # Nobody is always the first.
         for stack in columns[number % len(columns):] + columns[:number % len(columns)]:
-            turn(pair, stack, number, cells, say)
+            turn(pair, stack, number, cells, resyncs, say)
         floors.append(floor.sample(pair, lambda node, seed=number + 1: perform(node, Raw.device, FLOOR, seed)[2]))
         say(f"the floor: {floors[-1]['us']:.0f} us")
-    text = tables(cells) + "\n" + floor.table(floors, cells[0][FLOOR.name][columns[0].name])
-    return TITLE, text, {"jobs": [vars(job) for job in JOBS + DATABASE], "cells": cells, "floors": floors}, []
+    text = tables(cells, resyncs) + "\n" + floor.table(floors, cells[0][FLOOR.name][columns[0].name])
+    return TITLE, text, {"jobs": [vars(job) for job in JOBS + DATABASE], "cells": cells, "resyncs": resyncs,
+                         "floors": floors}, []
 
 
 def extras(data):

@@ -8,6 +8,11 @@ A stack is made on a pair (pbtest.Pair, not linked) and used so:
     stack.counters()    what it says of itself, one dictionary for each node
     stack.disagrees()   lines: where that is not what the disks saw
     stack.take_down()   the disks are free again; also if nothing was set up
+
+Those that can be without their second node also have
+
+    stack.leave()       node 1 is away, node 0 goes on
+    stack.rejoin()      it is back and up to date; the seconds from the connection until it was
 """
 
 import re
@@ -27,12 +32,30 @@ exec dd if=/dev/zero of=/dev/disk-data oflag=direct bs=1M count=$((size >> 20)) 
 """
 
 
+# DRBD's options of a disk and more, for speed. By its defaults a resync is slow on purpose.
+TUNED = ("al-extents 6433; c-plan-ahead 0; resync-rate 4G; c-max-rate 4G; c-min-rate 0;",
+         "net { max-buffers 8000; max-epoch-size 8000; }")
+
+
 def wipe(pair):
     """Blank disks."""
     jobs = [node.vm.spawn(ZEROES.format(filled=FILLED)) for node in pair.nodes]
     for node, job in zip(pair.nodes, jobs):
         if job.wait(120):
             raise RigError(f"{node.name}: the disks cannot be wiped:\n{job.output()}")
+
+
+def logged(vm, pattern):
+    """When a kernel has said something last, by its own clock; None if it has not."""
+    found = re.findall(rf"^\[ *([\d.]+)\] .*(?:{pattern})", vm.run("dmesg").out, re.MULTILINE)
+    return float(found[-1]) if found else None
+
+
+def took(vm, begin, end, timeout=300):
+    """Seconds from one line of the kernel's log to another one, once that is there."""
+    def wait(pattern):
+        return until(f"{pattern!r} in the kernel's log", lambda: logged(vm, pattern), timeout, 0.1)
+    return wait(end) - wait(begin)
 
 
 class DmPb:
@@ -77,6 +100,25 @@ class DmPb:
                 bad.append(f"{self.name}, node{i}: {made} flushes are counted and {asked - made} asked for, "
                            f"the disk saw {sample['data_flushes'][i]}")
         return bad
+
+    def leave(self):
+        """A view without it."""
+        a, b = self.pair.nodes
+        a.unlink()
+        b.unlink()
+        self.pair.set_view(self.pair.view + 1, a)
+
+    def rejoin(self):
+        """In a view after that; its events have the kernel's time."""
+        a, b = self.pair.nodes
+        mark = a.mark()
+        self.pair.set_view(self.pair.view + 1, a, b.member(":unsynced"))
+        self.pair.link()
+        done = a.wait_event("sync-done", mark, 300)
+        begin = a.wait_event("link-up", mark)
+        self.pair.set_view(self.pair.view + 1, a, b)
+        self.pair.link()
+        return (done["time_ns"] - begin["time_ns"]) / 1e9
 
     def take_down(self):
         """The same for all states."""
@@ -140,6 +182,17 @@ resource r0 {{
         return [f"{self.name}, node{i}: al + bm is {c['al'] + c['bm']}, the disk saw {sample['meta_writes'][i]}"
                 for i, c in enumerate(sample["counters"])
                 if not 0 <= sample["meta_writes"][i] - c["al"] - c["bm"] <= 2]
+
+    def leave(self):
+        """It disconnects."""
+        self.vms[1].run("drbdadm disconnect r0")
+        until("DRBD: disconnected", lambda: "cs:WFConnection" in self._proc(0), 60, 0.1)
+        self.vms[0].run("dmesg -C")
+
+    def rejoin(self):
+        """It connects."""
+        self.vms[1].run("drbdadm connect r0")
+        return took(self.vms[0], "conn. WFConnection -> WFReportParams .", "conn. SyncSource -> Connected .")
 
     def take_down(self):
         """The same for all states."""
@@ -215,8 +268,24 @@ rmdir subsystems/{nqn}/namespaces/1 ports/1 subsystems/{nqn}
         b.run(self.EXPORT.format(nqn=self.NQN, ip=b.ip))
         a.run(f"modprobe nvme-tcp && echo transport=tcp,traddr={b.ip},trsvcid=4420,nqn={self.NQN} >/dev/nvme-fabrics")
         a.wait_until("test -b /dev/nvme0n1")
-        a.run("modprobe raid1 && mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean "
+        # By default a resync is held at 200 MB/s.
+        a.run("modprobe raid1 && echo 10000000 >/proc/sys/dev/raid/speed_limit_max && "
+              "mdadm --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean "
               "--bitmap=internal --homehost=any /dev/disk-data /dev/nvme0n1", 60)
+
+    def leave(self):
+        """It counts as failed."""
+        vm = self.pair.nodes[0].vm
+        vm.run("mdadm /dev/md0 --fail /dev/nvme0n1")
+        # It is in use until what is under way has ended.
+        vm.wait_until("mdadm /dev/md0 --remove /dev/nvme0n1")
+        vm.run("dmesg -C")
+
+    def rejoin(self):
+        """It is added again."""
+        vm = self.pair.nodes[0].vm
+        vm.run("mdadm /dev/md0 --re-add /dev/nvme0n1")
+        return took(vm, "md: recovery? of RAID array md0", "md: md0: recovery? done")
 
     def take_down(self):
         """What of it there is."""
