@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measures what dm-pb costs, in virtual machines: counts, ratios within one run, and how long a fail-over takes.
 
-  bench.py [--repeats N] [metadata | regions | failover | volumes | speed ...]
+  bench.py [--repeats N] [metadata | regions | failover | volumes | speed | costs ...]
 
 Results are printed, and left as NAME.rst and NAME.json in --output. The exit status
 is 1 if something went wrong, or what the product counts is not what the disks saw.
@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[1:1] = [os.path.join(os.path.dirname(HERE), directory) for directory in ("multi", "demo")]
 
 import pbtest  # noqa: E402
+import costs  # noqa: E402
 import failover  # noqa: E402
 import metadata  # noqa: E402
 import regions  # noqa: E402
@@ -26,7 +27,7 @@ import speed  # noqa: E402
 import volumes  # noqa: E402
 
 BENCHES = {"metadata": metadata, "regions": regions, "failover": failover, "volumes": volumes,
-           "speed": speed}
+           "speed": speed, "costs": costs}
 # What is run if nothing is named.
 USUAL = ["metadata", "failover"]
 BEGIN = time.monotonic()

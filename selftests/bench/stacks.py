@@ -213,6 +213,10 @@ class Raw:
         """Blank."""
         wipe(self.pair)
 
+    def quiet(self):
+        """What the disks see is all that there is to see."""
+        return True
+
     def take_down(self):
         """Nothing is there."""
 

@@ -78,21 +78,21 @@ def check(condition, message):
         raise Failure(message)
 
 
-def helper(source, static=True):
-    """A guest program built from a C file, static so that nothing else is needed."""
+def helper(source, link=("-static",)):
+    """A guest program built from a C file, static so that nothing else is needed; or what LINK makes of it."""
     with open(source, "rb") as f:
         text = f.read()
     cc = os.environ.get("CC", "cc")
 
     def make(tmp):
-        cmd = [cc, "-O2", "-Wall", "-pthread"] + (["-static"] if static else []) + ["-o", tmp, source]
+        cmd = [cc, "-O2", "-Wall", "-pthread", *link, "-o", tmp, source]
         done = subprocess.run(cmd, capture_output=True, text=True)
         if done.returncode:
             raise RigError(f"cannot build {source}:\n{done.stderr}")
         os.chmod(tmp, 0o755)
 
     name = os.path.basename(source).split(".")[0]
-    return cached(f"{name}-{digest(text, cc)}", make)
+    return cached(f"{name}-{digest(text, cc, *link)}", make)
 
 
 def required(name):
