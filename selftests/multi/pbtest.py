@@ -140,7 +140,7 @@ class Node:
         self._events.clear()
         self._pending = b""
         self.vm.run(f"modprobe -a dm-mod libcrc32c lru_cache; insmod {shlex.quote(self.guest_path(self.pair.ko))}")
-        self._watcher = self.vm.spawn(f"exec {self._pbctl()} events --json", on_output=self._take_events)
+        self._watcher = self.vm.spawn(f"exec {self.pbctl_path()} events --json", on_output=self._take_events)
         # The stream begins at the opening; whoever acts before that misses its event.
         self.vm.wait_until("for p in $(pidof pbctl); do ls -l /proc/$p/fd; done | grep -q dm-pb-control")
 
@@ -148,7 +148,7 @@ class Node:
         """Remove the volume in whatever state, if there is one."""
         self.unlink()
         self.vm.run(f"! dmsetup info {VOLUME} >/dev/null 2>&1 || "
-                    f"{self._pbctl()} remove {VOLUME} --force --retry {10 * SLOW}")
+                    f"{self.pbctl_path()} remove {VOLUME} --force --retry {10 * SLOW}")
 
     def unload(self):
         """The opposite of load(); a reference that is left keeps the module. Where its code was."""
@@ -159,10 +159,10 @@ class Node:
         self.vm.wait_until("rmmod dm_pb", 20)
         return text
 
-    def create(self, volume, state="--declare-synced", extra=()):
+    def create(self, volume, state="--declare-synced", extra=(), data="/dev/disk-data"):
         """A new replica on the disks."""
         self.replica = str(uuid.uuid4())
-        self.pbctl("create", VOLUME, "--data", "/dev/disk-data", "--meta", "/dev/disk-meta",
+        self.pbctl("create", VOLUME, "--data", data, "--meta", "/dev/disk-meta",
                    "--volume", volume, "--replica", self.replica, state, *extra)
 
     def set_up_again(self):
@@ -192,16 +192,17 @@ class Node:
 
     # Commands.
 
-    def _pbctl(self):
+    def pbctl_path(self):
+        """pbctl in the guest, quoted for its shell."""
         return shlex.quote(self.guest_path(self.pair.pbctl))
 
     def pbctl(self, *args, check=True, timeout=30):
         """Run pbctl and return its Result."""
-        return self.vm.run(f"{self._pbctl()} {shlex.join(str(a) for a in args)}", timeout, check)
+        return self.vm.run(f"{self.pbctl_path()} {shlex.join(str(a) for a in args)}", timeout, check)
 
     def spawn_pbctl(self, *args):
         """Start pbctl and return its Job."""
-        return self.vm.spawn(f"exec {self._pbctl()} {shlex.join(str(a) for a in args)}")
+        return self.vm.spawn(f"exec {self.pbctl_path()} {shlex.join(str(a) for a in args)}")
 
     def status(self):
         """What 'pbctl status --json' says, as a dictionary."""
@@ -230,7 +231,7 @@ class Node:
 
     def _keep(self, words, timeout, keepalive):
         self.unlink()
-        self._linker = self.vm.spawn(f"exec {self._pbctl()} {words} --keep --timeout {timeout} "
+        self._linker = self.vm.spawn(f"exec {self.pbctl_path()} {words} --keep --timeout {timeout} "
                                      f"--keepalive {keepalive}")
 
     def unlink(self):
