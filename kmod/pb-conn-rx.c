@@ -284,6 +284,7 @@ static int step(struct pb_conn *conn)
 void pb_conn_rx_work(struct work_struct *work)
 {
 	struct pb_conn *conn = container_of(work, struct pb_conn, rx_work);
+	unsigned long heard = conn->last_rx;
 	int budget = 3 * RX_BUDGET;
 	struct blk_plug plug;
 	int ret = 0;
@@ -295,6 +296,9 @@ void pb_conn_rx_work(struct work_struct *work)
 	while (budget-- && !ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
 		ret = step(conn);
 	blk_finish_plug(&plug);
+	/* The disk may have made us wait since: that is not the peer's silence. */
+	if (conn->last_rx != heard)
+		WRITE_ONCE(conn->last_rx, jiffies);
 	if (!ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
 		queue_work(conn->cfg.wq, &conn->rx_work);
 	else if (ret == -ECONNRESET)
