@@ -28,7 +28,8 @@ FILLED = 1 << 30
 ZEROES = """blkdiscard -z -f /dev/disk-meta || exit
 size=$(blockdev --getsize64 /dev/disk-data)
 [ $size -le {filled} ] || exec blkdiscard -f /dev/disk-data
-exec dd if=/dev/zero of=/dev/disk-data oflag=direct bs=1M count=$((size >> 20)) 2>&1
+# The first flush would have to wait for all of it.
+exec dd if=/dev/zero of=/dev/disk-data oflag=direct conv=fsync bs=1M count=$((size >> 20)) 2>&1
 """
 
 
