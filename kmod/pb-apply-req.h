@@ -29,14 +29,16 @@ struct pb_check {
 /**
  * struct pb_apply_req - a request from the predecessor
  * @req: what the path sees
- * @node: on the done list
+ * @node: on the done list; before it has begun, on the ordered one
  * @apply: where it belongs
  * @seq: its upstream sequence number
  * @bytes: of memory for data and digests
  * @read: a read for the predecessor; the path sees a plain one
  * @status: of that
  * @check: what is compared, or NULL
- * @work: for a write-zeroes that takes a sleeping call, and for comparing
+ * @before: a flush that waits for those before it: how many of them are not done
+ * @work: for a write-zeroes that takes a sleeping call, for comparing, and for a
+ *	flush that has waited
  */
 struct pb_apply_req {
 	struct pb_req		req;
@@ -44,6 +46,7 @@ struct pb_apply_req {
 	struct pb_apply		*apply;
 	u64			seq;
 	u32			bytes;
+	u32			before;
 	bool			read;
 	blk_status_t		status;
 	struct pb_check		*check;

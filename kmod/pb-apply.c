@@ -124,12 +124,28 @@ static void forget_stream(struct pb_apply *apply)
 	spin_unlock_irqrestore(&apply->lock, flags);
 }
 
+/* Somebody may have waited for this one. */
+static void let_ordered_go(struct pb_apply *apply,
+			   const struct pb_apply_req *areq)
+{
+	struct pb_apply_req *flush, *next;
+
+	lockdep_assert_held(&apply->lock);
+	list_for_each_entry_safe(flush, next, &apply->ordered, node) {
+		if (areq->seq > flush->seq || --flush->before)
+			continue;
+		list_del_init(&flush->node);
+		queue_work(apply->path->wq, &flush->work);
+	}
+}
+
 /* Gives back the place under the memory bound. */
 static void leave_place(struct pb_apply *apply, struct pb_apply_req *areq)
 {
 	lockdep_assert_held(&apply->lock);
 	apply->bytes -= areq->bytes;
 	apply->nr--;
+	let_ordered_go(apply, areq);
 	if (areq->read)
 		apply->nr_reads--;
 	/* Whoever waits may free all of this once the lock is dropped. */
@@ -323,11 +339,10 @@ static void note_received(struct pb_apply *apply, struct pb_apply_req *areq)
 	spin_unlock_irq(&apply->lock);
 }
 
-static void start(struct pb_apply *apply, struct pb_apply_req *areq)
+static void begin(struct pb_apply *apply, struct pb_apply_req *areq)
 {
 	blk_status_t status = BLK_STS_OK;
 
-	note_received(apply, areq);
 	pb_crash_point(PB_CRASH_APPLY_RECEIVED);
 	switch (pb_path_start(apply->path, &areq->req, &status)) {
 	case PB_STARTED:
@@ -341,6 +356,39 @@ static void start(struct pb_apply *apply, struct pb_apply_req *areq)
 	case PB_FETCH:	/* of a primary only */
 		break;
 	}
+}
+
+static void start(struct pb_apply *apply, struct pb_apply_req *areq)
+{
+	note_received(apply, areq);
+	begin(apply, areq);
+}
+
+static void ordered_work(struct work_struct *work)
+{
+	struct pb_apply_req *areq = container_of(work, struct pb_apply_req,
+						 work);
+
+	begin(areq->apply, areq);
+}
+
+/* All that is under way was received before it. */
+static bool has_to_wait(struct pb_apply *apply, struct pb_apply_req *flush)
+{
+	bool waits;
+
+	if (!(flush->req.flags & PB_WIRE_ORDERED))
+		return false;
+	/* Once it begins there is nothing before it that is not done. */
+	flush->req.flags &= ~PB_WIRE_ORDERED;
+	INIT_WORK(&flush->work, ordered_work);
+	spin_lock_irq(&apply->lock);
+	flush->before = apply->nr - 1;
+	waits = flush->before;
+	if (waits)
+		list_add_tail(&flush->node, &apply->ordered);
+	spin_unlock_irq(&apply->lock);
+	return waits;
 }
 
 static struct bio *new_bio(struct pb_apply *apply, struct pb_apply_req *areq,
@@ -561,7 +609,10 @@ int pb_apply_receive(struct pb_apply *apply, struct pb_conn *conn,
 	case PB_WIRE_FLUSH:
 		new_bio(apply, areq, 0,
 			REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC);
-		break;
+		note_received(apply, areq);
+		if (!has_to_wait(apply, areq))
+			begin(apply, areq);
+		return 0;
 	case PB_WIRE_SYNC_BEGIN:
 	case PB_WIRE_SYNC_GO:
 	case PB_WIRE_SYNC_DONE:
@@ -599,6 +650,7 @@ void pb_apply_word_done(struct pb_apply *apply, bool ok)
 		forget_stream(apply);
 	spin_lock_irq(&apply->lock);
 	apply->nr--;
+	let_ordered_go(apply, areq);
 	ok = ok && apply->conn;
 	if (ok) {
 		insert_done(apply, areq);
@@ -725,6 +777,7 @@ int pb_apply_init(struct pb_apply *apply)
 
 	spin_lock_init(&apply->lock);
 	INIT_LIST_HEAD(&apply->done);
+	INIT_LIST_HEAD(&apply->ordered);
 	INIT_LIST_HEAD(&apply->answers);
 	init_waitqueue_head(&apply->drained);
 	ret = bioset_init(&apply->bios, MIN_REQS, 0, BIOSET_NEED_BVECS);

@@ -39,6 +39,7 @@ struct pb_mark {
  * @nr_reads: reads among them
  * @nr_done: requests on @done
  * @done: requests to be acked, in order of sequence number
+ * @ordered: flushes that wait for the requests before them
  * @answers: reads that are done, to be answered
  * @conn: the upstream connection while it is up, for wake-ups
  * @marks: to be sent before any ack; kvmalloc'ed
@@ -80,6 +81,7 @@ struct pb_apply {
 	u32			nr_reads;
 	u32			nr_done;
 	struct list_head	done;
+	struct list_head	ordered;
 	struct list_head	answers;
 	struct pb_conn		*conn;
 	struct pb_mark		*marks;

@@ -78,6 +78,7 @@ static const struct pb_wire_rule pb_wire_rules[] = {
 	},
 	[PB_WIRE_FLUSH] = {
 		.name = "flush",
+		.flags = PB_WIRE_ORDERED,
 		.way = PB_GO_DOWN,
 		.seq = true,
 		.tells = true,

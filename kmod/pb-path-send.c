@@ -67,7 +67,8 @@ static bool overtake(struct pb_path *path, struct pb_req *req)
 
 	lockdep_assert_held(&path->lock);
 	first = list_first_entry_or_null(&path->sendq, struct pb_req, send);
-	if (!first || req->type != PB_WIRE_FLUSH)
+	if (!first || req->type != PB_WIRE_FLUSH ||
+	    (req->flags & PB_WIRE_ORDERED))
 		return false;
 	req->seq = first->seq;
 	list_for_each_entry(other, &path->sendq, send)

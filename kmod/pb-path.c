@@ -329,7 +329,7 @@ static enum pb_start enlist(struct pb_path *path, struct pb_req *req)
 		req_tree_insert(req, &path->tree);
 		req->in_tree = true;
 	}
-	if (goes_down(path, req))
+	if (goes_down(path, req) && !pb_path_early_flush(path, req))
 		pb_path_add_net_leg(path, req);
 	track(path, req);
 	pb_path_hop(path, req, trace_pb_start);
@@ -364,6 +364,15 @@ static enum pb_start gather_local(struct pb_path *path, struct pb_req *req,
 	return PB_LOGGING;
 }
 
+void pb_path_new_req(struct pb_req *req)
+{
+	INIT_LIST_HEAD(&req->node);
+	INIT_LIST_HEAD(&req->send);
+	INIT_LIST_HEAD(&req->order);
+	INIT_LIST_HEAD(&req->waiters);
+	req->born = jiffies;
+}
+
 enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 			    blk_status_t *status)
 {
@@ -372,19 +381,17 @@ enum pb_start pb_path_start(struct pb_path *path, struct pb_req *req,
 	enum pb_start res;
 	unsigned long flags;
 
-	INIT_LIST_HEAD(&req->node);
-	INIT_LIST_HEAD(&req->send);
-	INIT_LIST_HEAD(&req->order);
-	INIT_LIST_HEAD(&req->waiters);
-	req->born = jiffies;
+	pb_path_new_req(req);
 	if (req->source->guarded)
 		WRITE_ONCE(path->last_used, req->born);
 	if (is_read(req))
 		pb_path_read_arrives(path, req);
 	spin_lock_irqsave(&path->lock, flags);
 	res = start(path, req, status);
-	if (res == PB_STARTED || res == PB_LOGGING)
+	if (res == PB_STARTED || res == PB_LOGGING) {
+		pb_path_early_write(path, req);
 		conn = pb_path_conn_to_kick(path);
+	}
 	if (conn && pb_path_gathers(path, req)) {
 		gathers = true;
 		res = gather_local(path, req, res);
@@ -496,6 +503,7 @@ static void leave(struct pb_path *path, struct pb_req *req)
 	if (!list_empty(&req->order) && !req->seq)
 		path->nr_older--;
 	list_del_init(&req->order);
+	pb_path_early_ended(path, req);
 	if (req->copy == PB_COPY_TRANSFER && !req->status)
 		pb_path_note_copied(path, req);
 	if (req->in_tree) {
@@ -505,7 +513,8 @@ static void leave(struct pb_path *path, struct pb_req *req)
 	leave_log(path, req);
 	if (req->type == PB_WIRE_FLUSH)
 		pb_crash_point(PB_CRASH_FLUSH_CLEAN);
-	path->nr_active--;
+	/* Nobody waits for an early flush. */
+	path->nr_active -= req != &path->early.req;
 	if (!path->nr_active)
 		wake_up_all(&path->idle_wait);
 	pb_path_retry(path, &req->waiters);
@@ -668,8 +677,10 @@ static void stop_copying(struct pb_path *path, struct list_head *done)
 static void release_unsendable(struct pb_path *path, struct list_head *done)
 {
 	lockdep_assert_held(&path->lock);
-	if (!path->up)
+	if (!path->up) {
 		stop_copying(path, done);
+		pb_path_early_drop(path, done);
+	}
 	if (path->disk == PB_OWN_FAILING)
 		path->on_disk(path);
 	if (path->frozen || (!path->requeue && path->policy != PB_POLICY_ERROR))

@@ -192,6 +192,41 @@ enum pb_own_disk {
 };
 
 /**
+ * enum pb_early_state - see the drawing in pb-path-early.c
+ * @PB_EARLY_IDLE: none is under way, or known to be of use
+ * @PB_EARLY_SENT: one is to be acked
+ * @PB_EARLY_DONE: the next member has flushed all that is written, and no flush has
+ *	come since
+ */
+enum pb_early_state {
+	PB_EARLY_IDLE,
+	PB_EARLY_SENT,
+	PB_EARLY_DONE,
+};
+
+/**
+ * struct pb_early - a flush that is sent before the application asks for one
+ * @state: enum pb_early_state; changed by set_state() in pb-path-early.c
+ * @sure: of how many of the last flushes, at most 2, @expected was true as well
+ * @expected: changes before the application's last flush, since the one before
+ * @flushed: @changes of the path when it came
+ * @changes: of the path when this one was sent
+ * @busy: @req has not come to its end; cleared without the lock
+ * @req: what the path sees; it has no local leg
+ *
+ * The path's lock guards all of it.
+ */
+struct pb_early {
+	u8		state;
+	u8		sure;
+	unsigned long	expected;
+	unsigned long	flushed;
+	unsigned long	changes;
+	bool		busy;
+	struct pb_req	req;
+};
+
+/**
  * struct pb_path - the path of one replica
  * @lock: guards everything below down to @unacked; taken with interrupts off,
  *	innermost but for the connection's own lock
@@ -235,6 +270,7 @@ enum pb_own_disk {
  * @held: guarded requests waiting for a view or a connection
  * @log: what may differ after a crash; under the same lock
  * @peers: what those who are not synced lack; under the same lock
+ * @early: a flush that is sent before the application asks for one
  * @retry: requests to be started by @work
  * @sendq: to be sent, in order
  * @unacked: downstream leg pending, in order of @seq
@@ -249,7 +285,7 @@ enum pb_own_disk {
  * @nr_ended: with the last ack, less the writes that have come since
  * @receiving: a fetch whose data are arriving: off @unacked
  * @nr_older: requests on @order without a number in this stream
- * @nr_active: requests with a pending leg (reads apart)
+ * @nr_active: requests with a pending leg (but for reads and an early flush)
  * @nr_parked: on @held, @retry or a waiters list
  * @idle_wait: woken when @nr_active falls to 0
  * @work: starts what is on @retry, in process context
@@ -295,6 +331,7 @@ struct pb_path {
 	struct rb_root_cached	tree;
 	struct pb_log		*log;
 	struct pb_peers		*peers;
+	struct pb_early		early;
 	struct list_head	held;
 	struct list_head	retry;
 	struct list_head	sendq;
@@ -727,7 +764,7 @@ static inline void pb_path_hop(struct pb_path *path, const struct pb_req *req,
 	    blk_status_to_errno(req->status));
 }
 
-/* Between the files of the path; all but the last three under the lock. */
+/* Between the files of the path; all but the last four under the lock. */
 bool pb_path_is_change(const struct pb_req *req);
 struct pb_req *pb_path_overlap(struct pb_path *path, const struct pb_req *req,
 			       struct pb_req *after);
@@ -746,6 +783,10 @@ void pb_path_drop_local(struct pb_path *path, struct pb_req *req);
 void pb_path_settle_disk(struct pb_path *path, struct list_head *done);
 void pb_path_give_up(struct pb_path *path, blk_status_t status,
 		     struct list_head *done);
+void pb_path_early_write(struct pb_path *path, const struct pb_req *req);
+bool pb_path_early_flush(struct pb_path *path, struct pb_req *req);
+void pb_path_early_ended(struct pb_path *path, const struct pb_req *req);
+void pb_path_early_drop(struct pb_path *path, struct list_head *done);
 void pb_path_fail_waiting(struct pb_path *path, blk_status_t status);
 void pb_path_retry(struct pb_path *path, struct list_head *list);
 void pb_path_net_done(struct pb_path *path, struct pb_req *req,
@@ -764,6 +805,7 @@ void pb_path_read_arrives(struct pb_path *path, struct pb_req *req);
 bool pb_path_gathers(struct pb_path *path, const struct pb_req *req);
 void pb_path_begin_gathered(struct pb_path *path);
 void pb_path_kick(struct pb_conn *conn);
+void pb_path_new_req(struct pb_req *req);
 void pb_path_complete(struct pb_path *path, struct list_head *done);
 
 #endif /* PB_PATH_H */

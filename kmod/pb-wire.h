@@ -47,7 +47,8 @@
  * @PB_WIRE_BYE: last message; @status says why the connection ends
  * @PB_WIRE_KEEPALIVE: nothing to say, still here
  * @PB_WIRE_WRITE: downstream: store the payload at @sector
- * @PB_WIRE_FLUSH: downstream: flush the disk; covers all that was acked
+ * @PB_WIRE_FLUSH: downstream: flush the disk; covers all that was acked, or,
+ *	with PB_WIRE_ORDERED, all that was sent before it
  * @PB_WIRE_ZEROES: downstream: zero @count sectors from @sector
  * @PB_WIRE_ACK: upstream: @count messages from @seq on are done
  * @PB_WIRE_SYNC_BEGIN: downstream: state transfer is to begin: say with marks
@@ -91,6 +92,7 @@ enum pb_wire_type {
 #define PB_WIRE_NOUNMAP		0x02	/* zeroes: keep the blocks allocated */
 #define PB_WIRE_COPY		0x04	/* write, zeroes: part of a state transfer */
 #define PB_WIRE_ASK		0x08	/* keepalive downstream: answer at once */
+#define PB_WIRE_ORDERED		0x10	/* flush: begin when all before it is done */
 
 /**
  * struct pb_wire_hdr - head of every message

@@ -52,6 +52,8 @@ static const struct {
 	{ "lease_waits",	PB_CNT_LEASE_WAITS },
 	{ "dirty_waits",	PB_CNT_DIRTY_WAITS },
 	{ "asked",		PB_CNT_ASKED },
+	{ "early_flushes",	PB_CNT_EARLY_FLUSHES },
+	{ "early_hits",		PB_CNT_EARLY_HITS },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };

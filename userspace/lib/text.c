@@ -133,6 +133,8 @@ static const char * const counter_names[] = {
 	[PB_CNT_LEASE_WAITS]		= "lease_waits",
 	[PB_CNT_DIRTY_WAITS]		= "dirty_waits",
 	[PB_CNT_ASKED]			= "asked",
+	[PB_CNT_EARLY_FLUSHES]		= "early_flushes",
+	[PB_CNT_EARLY_HITS]		= "early_hits",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);

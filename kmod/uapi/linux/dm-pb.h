@@ -386,6 +386,8 @@ enum pb_counter {
 	PB_CNT_LEASE_WAITS,		/* reads that waited for a lease or an answer */
 	PB_CNT_DIRTY_WAITS,		/* reads that waited for a write that began later */
 	PB_CNT_ASKED,			/* keepalives sent that ask for an answer */
+	PB_CNT_EARLY_FLUSHES,		/* flushes sent before they were asked for */
+	PB_CNT_EARLY_HITS,		/* flushes asked for that one of those served */
 	PB_CNT_NR
 };
 
