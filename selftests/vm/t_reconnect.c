@@ -128,7 +128,7 @@ static void *carry_down(void *arg)
 	while ((len = read(wire->a[1], buf, sizeof(buf))) > 0) {
 		if (wire->swallows)
 			wire->swallowed += len;
-		else if (write(wire->b[1], buf, len) != len)
+		else if (send(wire->b[1], buf, len, MSG_NOSIGNAL) != len)
 			break;
 	}
 	return NULL;
@@ -141,7 +141,7 @@ static void *carry_up(void *arg)
 	ssize_t len;
 
 	while ((len = read(wire->b[1], buf, sizeof(buf))) > 0)
-		if (write(wire->a[1], buf, len) != len)
+		if (send(wire->a[1], buf, len, MSG_NOSIGNAL) != len)
 			break;
 	return NULL;
 }
