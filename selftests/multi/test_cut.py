@@ -27,6 +27,8 @@ def cut_and_heal(pair, direction, silent):
     pair.rig.cut(0, 1, direction)
     for i in silent:
         pair.nodes[i].wait_event("peer-silent", marks[pair.nodes[i]])
+    # The primary may be the later one to notice; what begins before that is sent, and not held.
+    until("the primary without a connection", lambda: a.link()["state"] != "up", pause=0.1)
     stuck = writer.wait_stuck(still=0.2)
     # One that begins while there is no connection waits as well.
     late = pair.writer(a, threads=2, slots=32, count=20, first=writer.threads)
