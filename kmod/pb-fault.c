@@ -126,11 +126,14 @@ void pb_fault_backup(struct pb_device *pb, const char *op, u64 sector,
 bool pb_fault_leg(struct pb_device *pb, struct pb_req *req,
 		  blk_status_t *status)
 {
+	/* One whose leg is kept may be given up, and be gone, at any time. */
+	const char *op = op_of(req);
 	blk_status_t error = *status;
+	u64 sector = req->sector;
 	bool kept;
 
 	if (!READ_ONCE(pb->path.serving)) {
-		pb_fault_backup(pb, op_of(req), req->sector, error);
+		pb_fault_backup(pb, op, sector, error);
 		return false;
 	}
 	/* Whatever the backup has: a volume does not grow onto a failing disk. */
@@ -139,7 +142,7 @@ bool pb_fault_leg(struct pb_device *pb, struct pb_req *req,
 	if (!kept && *status && !pb_path_is_fetch(req))
 		WRITE_ONCE(pb->disk_errors, true);
 	if (kept || *status)
-		tell(pb, op_of(req), req->sector, error, "");
+		tell(pb, op, sector, error, "");
 	return kept;
 }
 

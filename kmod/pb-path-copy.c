@@ -154,10 +154,13 @@ void pb_path_forward(struct pb_path *path, struct pb_req *req,
 	bool last;
 
 	spin_lock_irq(&path->lock);
-	if (!status && pb_path_may_copy(path, req))
+	if (!status && pb_path_may_copy(path, req)) {
 		pb_path_add_net_leg(path, req);
-	else if (!status)
+		if (req->type != PB_WIRE_CHECK)
+			pb_path_early_copied(path);
+	} else if (!status) {
 		status = BLK_STS_TRANSPORT;
+	}
 	last = pb_path_leg_done(path, req, PB_LEG_LOCAL, status);
 	conn = pb_path_conn_to_kick(path);
 	spin_unlock_irq(&path->lock);

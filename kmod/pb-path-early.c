@@ -17,7 +17,7 @@
  *
  * It is expected if the last two flushes came after as many writes as there are
  * now, and nothing else is under way.  One in vain is learnt from by the flush
- * that comes after it, so at most one in three is.
+ * that comes after it, and then two must come as expected again.
  */
 #include "pb-path.h"
 
@@ -141,6 +141,9 @@ bool pb_path_early_flush(struct pb_path *path, struct pb_req *req)
 	if (req->type != PB_WIRE_FLUSH || !req->source->bounded)
 		return false;
 	learn(path);
+	/* Without a local leg either, nobody would end it. */
+	if (early->state == PB_EARLY_DONE && !req->legs)
+		set_state(path, PB_EARLY_IDLE);
 	if (early->state == PB_EARLY_IDLE || early->changes != path->changes)
 		return false;
 	if (early->state == PB_EARLY_SENT)
@@ -148,6 +151,17 @@ bool pb_path_early_flush(struct pb_path *path, struct pb_req *req)
 	set_state(path, PB_EARLY_IDLE);
 	pb_stat_inc(path->stats, PB_CNT_EARLY_HITS);
 	return true;
+}
+
+void pb_path_early_copied(struct pb_path *path)
+{
+	struct pb_early *early = &path->early;
+
+	lockdep_assert_held(&path->lock);
+	/* No change of the application's, but its next flush is about it too. */
+	early->changes--;
+	if (early->state == PB_EARLY_DONE)
+		set_state(path, PB_EARLY_IDLE);
 }
 
 void pb_path_early_ended(struct pb_path *path, const struct pb_req *req)

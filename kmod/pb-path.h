@@ -210,11 +210,11 @@ enum pb_early_state {
  * @sure: of how many of the last flushes, at most 2, @expected was true as well
  * @expected: changes before the application's last flush, since the one before
  * @flushed: @changes of the path when it came
- * @changes: of the path when this one was sent
+ * @changes: of the path when this one was sent; less if it is not to count
  * @busy: @req has not come to its end; cleared without the lock
  * @req: what the path sees; it has no local leg
  *
- * The path's lock guards all of it.
+ * The path's lock guards all of it, but for what @busy says.
  */
 struct pb_early {
 	u8		state;
@@ -764,7 +764,7 @@ static inline void pb_path_hop(struct pb_path *path, const struct pb_req *req,
 	    blk_status_to_errno(req->status));
 }
 
-/* Between the files of the path; all but the last four under the lock. */
+/* Between the files of the path; all but the last three under the lock. */
 bool pb_path_is_change(const struct pb_req *req);
 struct pb_req *pb_path_overlap(struct pb_path *path, const struct pb_req *req,
 			       struct pb_req *after);
@@ -785,6 +785,7 @@ void pb_path_give_up(struct pb_path *path, blk_status_t status,
 		     struct list_head *done);
 void pb_path_early_write(struct pb_path *path, const struct pb_req *req);
 bool pb_path_early_flush(struct pb_path *path, struct pb_req *req);
+void pb_path_early_copied(struct pb_path *path);
 void pb_path_early_ended(struct pb_path *path, const struct pb_req *req);
 void pb_path_early_drop(struct pb_path *path, struct list_head *done);
 void pb_path_fail_waiting(struct pb_path *path, blk_status_t status);

@@ -4,6 +4,7 @@
  * and that nobody takes it for more than it is.
  *
  *   t_early fake A	a primary with a fake successor
+ *   t_early dead A COMMAND	the same; COMMAND makes its disk fail
  *   t_early pair A	with a real one: write and flush, until one has been early
  */
 #include <errno.h>
@@ -185,6 +186,30 @@ static void fake(void)
 	t_peer_free(&peer);
 }
 
+/* Acked early, and then this disk is given up: the flush has to go somewhere. */
+static void dead(const char *command)
+{
+	struct pb_ioc_status status;
+	struct t_peer peer;
+	struct pb_msg flush;
+	struct t_io io;
+
+	t_peer_init(&peer, dev);
+	ok(t_peer_up_quiet(&peer), "a successor connects");
+	ok(learn(&peer, 1), "one write, one flush, again and again");
+	is(system(command), 0, "the disk dies");
+	ok(foreseen(&peer, &flush), "a flush comes with the next write");
+	t_peer_ack(&peer, flush.seq, 1);
+	ok(t_wait(!t_status(dev, &status) && !status.downstream.unacked),
+	   "its ack comes");
+	t_io_start(&io, dev, T_FLUSH, 0, 0, 0);
+	ok(t_peer_expect(&peer, PB_WIRE_FLUSH, &flush), "the application's is sent");
+	ok(!t_io_done(&io), "it is not done before its ack");
+	t_peer_ack(&peer, flush.seq, 1);
+	is(t_io_finish(&io), 0, "and then it is");
+	t_peer_free(&peer);
+}
+
 static void pair(void)
 {
 	unsigned int i, bad = 0;
@@ -200,11 +225,13 @@ static void pair(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	dev = argv[2];
 	if (!strcmp(argv[1], "fake"))
 		fake();
+	else if (argc == 4)
+		dead(argv[3]);
 	else
 		pair();
 	return t_result();

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # A flush that begins before it is asked for: never before the write is on the disk.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/disk.sh"
 begin
 modprobe dm-delay 2>/dev/null		# or it is built in
 tracing=/sys/kernel/tracing
@@ -40,6 +41,16 @@ replica A a lease_ms 0
 check "A: view 1" pbt view A 1 ab
 run_c t_early fake A
 dmsetup remove A
+losetup -D
+rm "$work"/[dm]A
+
+make_disks A
+soft dA
+replica A a lease_ms 0
+check "A: view 1" pbt view A 1 ab
+run_c t_early dead A "dmsetup load softdA --table '0 $sectors error' &&
+	dmsetup suspend --nolockfs --noflush softdA && dmsetup resume softdA"
+dmsetup remove A softdA
 losetup -D
 rm "$work"/[dm]A
 
