@@ -50,7 +50,7 @@ static void expect_header(struct pb_conn *conn)
  * Has the socket nothing for us?  Only a look, but what comes after it wakes us,
  * as does an error.  TLS has a queue of its own, and so has a BPF sockmap.
  */
-static bool is_drained(struct sock *sk)
+bool pb_conn_is_drained(struct sock *sk)
 {
 	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
 	       !(READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) &&
@@ -122,7 +122,7 @@ static int fill(struct pb_conn *conn)
 
 	take_ahead(conn);
 	while (iov_iter_count(&conn->rx_iter)) {
-		if (is_drained(conn->sock->sk))
+		if (pb_conn_is_drained(conn->sock->sk))
 			return -EAGAIN;
 		ret = receive(conn);
 		if (ret < 0)
@@ -158,6 +158,15 @@ static void take_echo(struct pb_conn *conn, const struct pb_msg *msg)
 		conn->cfg.ops->answered(conn, msg->echo);
 }
 
+bool pb_conn_note_header(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	if (!conn->cfg.upstream && msg->echo > atomic64_read(&conn->tx_stamp))
+		return false;
+	atomic64_set(&conn->peer_stamp, msg->stamp);
+	take_echo(conn, msg);
+	return true;
+}
+
 static void take_keepalive(struct pb_conn *conn, const struct pb_msg *msg)
 {
 	conn->cfg.ops->told(conn, msg->sector);
@@ -187,11 +196,9 @@ static int take_header(struct pb_conn *conn)
 	if (ret)
 		return refuse(conn, PB_BYE_PROTOCOL, why);
 	pb_stat_inc(conn->cfg.stats, PB_CNT_RX_MESSAGES);
-	atomic64_set(&conn->peer_stamp, msg->stamp);
-	if (!conn->cfg.upstream && msg->echo > atomic64_read(&conn->tx_stamp))
+	if (!pb_conn_note_header(conn, msg))
 		return refuse(conn, PB_BYE_PROTOCOL,
 			      "an echo of what was never sent");
-	take_echo(conn, msg);
 	switch (msg->type) {
 	case PB_WIRE_HELLO:
 		expect_bytes(conn, &conn->rx_hello, sizeof(conn->rx_hello),
@@ -281,6 +288,21 @@ static int step(struct pb_conn *conn)
 	}
 }
 
+bool pb_conn_rx_begun(struct pb_conn *conn)
+{
+	lockdep_assert_held(&conn->rx_lock);
+	return conn->rx_phase != RX_HEADER ||
+	       iov_iter_count(&conn->rx_iter) != sizeof(conn->rx_hdr) ||
+	       conn->rx_ahead_at != conn->rx_ahead_end;
+}
+
+static void set_busy(struct pb_conn *conn, bool busy)
+{
+	spin_lock_bh(&conn->rx_lock);
+	conn->rx_busy = busy;
+	spin_unlock_bh(&conn->rx_lock);
+}
+
 void pb_conn_rx_work(struct work_struct *work)
 {
 	struct pb_conn *conn = container_of(work, struct pb_conn, rx_work);
@@ -289,6 +311,7 @@ void pb_conn_rx_work(struct work_struct *work)
 	struct blk_plug plug;
 	int ret = 0;
 
+	set_busy(conn, true);
 	if (!conn->rx_kvec.iov_base)
 		expect_header(conn);
 	/* What came together goes to the disk together. */
@@ -296,6 +319,7 @@ void pb_conn_rx_work(struct work_struct *work)
 	while (budget-- && !ret && READ_ONCE(conn->state) != PB_LINK_CLOSING)
 		ret = step(conn);
 	blk_finish_plug(&plug);
+	set_busy(conn, false);
 	/* The disk may have made us wait since: that is not the peer's silence. */
 	if (conn->last_rx != heard)
 		WRITE_ONCE(conn->last_rx, jiffies);

@@ -2,9 +2,10 @@
 /*
  * The life of a connection: a socket is handed in, watched, and given back.
  *
- * The socket stays as its owner prepared it, kernel TLS included: nothing of
- * its callbacks is replaced.  We sit on its wait queue, as poll() would, and
- * the wake-up only queues a work.
+ * The socket stays as its owner prepared it, kernel TLS included.  We sit on its
+ * wait queue, as poll() would, and the wake-up only queues a work.  Where the
+ * successor's acks come without TLS, its callback for data is replaced, so that
+ * most of them need no work: see pb-conn-ack.c.
  *
  * Time-outs, all in watch_work:
  *   keepalive_ms  after the last byte sent: say something; to a successor also
@@ -201,6 +202,7 @@ struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
 		return ERR_PTR(-EBUSY);
 	}
 	spin_lock_init(&conn->state_lock);
+	spin_lock_init(&conn->rx_lock);
 	mutex_init(&conn->tx_mutex);
 	INIT_WORK(&conn->rx_work, pb_conn_rx_work);
 	INIT_WORK(&conn->tx_work, pb_conn_tx_work);
@@ -224,6 +226,7 @@ void pb_conn_start(struct pb_conn *conn)
 {
 	prepare_socket(conn->sock);
 	add_wait_queue(sk_sleep(conn->sock->sk), &conn->wait);
+	pb_conn_ack_start(conn);
 	if (!conn->cfg.upstream) {
 		pb_conn_want(conn, PB_TX_WANT_HELLO);
 		queue_work(conn->cfg.wq, &conn->tx_work);
@@ -297,7 +300,9 @@ void pb_conn_close(struct pb_conn *conn)
 {
 	/* A sender that comes later sees the state and leaves at once. */
 	pb_conn_say_bye(conn, conn->bye_ours ? conn->bye : PB_BYE_NONE);
+	pb_conn_ack_stop(conn);
 	remove_wait_queue(sk_sleep(conn->sock->sk), &conn->wait);
+	/* Takes the socket's lock: who was about to take an ack has left then. */
 	kernel_sock_shutdown(conn->sock, SHUT_RDWR);
 	cancel_work_sync(&conn->rx_work);
 	cancel_work_sync(&conn->tx_work);

@@ -59,6 +59,9 @@ struct pb_tx_item {
  *	of @data_len bytes, a bvec.  -EAGAIN: no memory now, pb_conn_unpause() comes
  *	later and the message is offered again.  Other errors end the connection.
  * @received: the payload is complete
+ * @takes_acks: may an ack be taken where it arrives, by @acked?
+ * @acked: as @receive, of an ack, but nothing is sent: the sending worker does
+ *	that.  After an error nothing has changed, and @receive comes
  * @release: the socket has taken a payload that was to be held, or never will
  * @tell: what a keepalive tells the peer: before which sequence number all is
  *	done, or 0
@@ -68,8 +71,9 @@ struct pb_tx_item {
  * @down: the connection has begun to close; queue the teardown, do not sleep
  *
  * All in process context, from this connection's own works, but for @next,
- * @has_next, @release and @tell, which also run in the context of a bio, and @down, which
- * may.
+ * @has_next, @release and @tell, which also run in the context of a bio, @down, which
+ * may, and @takes_acks and @acked, which run where the socket's lock is held, in a soft
+ * interrupt or not.  So may @answered.
  */
 struct pb_conn_ops {
 	void (*hello)(struct pb_conn *conn, struct pb_hello *hello);
@@ -79,6 +83,8 @@ struct pb_conn_ops {
 	bool (*has_next)(struct pb_conn *conn);
 	int (*receive)(struct pb_conn *conn, const struct pb_msg *msg);
 	int (*received)(struct pb_conn *conn, const struct pb_msg *msg);
+	bool (*takes_acks)(struct pb_conn *conn);
+	int (*acked)(struct pb_conn *conn, const struct pb_msg *msg);
 	void (*release)(struct pb_conn *conn, void *hold);
 	u64 (*tell)(struct pb_conn *conn);
 	void (*told)(struct pb_conn *conn, u64 before);
@@ -164,7 +170,10 @@ struct pb_conn_config {
  * @tx_sent: highest sequence number handed to the socket whole; also read
  *	without the mutex
  * @tx_want: PB_TX_WANT_* control messages to send (bits)
- * @rx_phase: where the receiver is; rx_* belong to @rx_work
+ * @data_ready: the socket's own callback, if ours is in its place
+ * @rx_lock: guards @rx_busy; and the rx_* fields and @expect while that is not set
+ * @rx_busy: they belong to @rx_work
+ * @rx_phase: where the receiver is
  * @rx_paused: waiting for pb_conn_unpause()
  * @rx_msg: the message under way
  * @rx_hdr: its header's bytes
@@ -213,6 +222,9 @@ struct pb_conn {
 	u64				tx_sent;
 	unsigned long			tx_want;
 
+	void				(*data_ready)(struct sock *sk);
+	spinlock_t			rx_lock;
+	bool				rx_busy;
 	int				rx_phase;
 	bool				rx_paused;
 	struct pb_msg			rx_msg;
@@ -373,13 +385,18 @@ static inline struct pb_conn *pb_conn_get(struct pb_conn *conn)
  */
 void pb_conn_put(struct pb_conn *conn);
 
-/* Between pb-conn.c, pb-conn-tx.c and pb-conn-rx.c. */
+/* Between the files of the connection. */
 bool pb_conn_up(struct pb_conn *conn);
 bool pb_conn_set_up(struct pb_conn *conn);
 void pb_conn_tx_work(struct work_struct *work);
 void pb_conn_rx_work(struct work_struct *work);
 void pb_conn_say_bye(struct pb_conn *conn, enum pb_bye bye);
 void pb_conn_release(struct pb_conn *conn);
+bool pb_conn_rx_begun(struct pb_conn *conn);
+bool pb_conn_is_drained(struct sock *sk);
+bool pb_conn_note_header(struct pb_conn *conn, const struct pb_msg *msg);
+void pb_conn_ack_start(struct pb_conn *conn);
+void pb_conn_ack_stop(struct pb_conn *conn);
 
 /**
  * pb_conn_module_init() - once for the module

@@ -372,6 +372,17 @@ static int take_data(struct pb_device *pb, struct pb_conn *conn,
 	return ret;
 }
 
+static int take_acks(struct pb_device *pb, const struct pb_msg *msg, bool here)
+{
+	int ret = pb_path_acked(&pb->path, msg->seq, msg->count, here);
+
+	if (ret)
+		return ret;
+	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
+	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
+	return 0;
+}
+
 static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 {
 	struct pb_side *side = side_of(conn);
@@ -390,9 +401,17 @@ static int op_receive(struct pb_conn *conn, const struct pb_msg *msg)
 		return take_data(pb, conn, msg);
 	if (msg->type == PB_WIRE_CAPACITY)
 		return pb_resize_capacity(pb, msg->sector);
-	pb_stat_inc(pb->stats, PB_CNT_ACKS_RX);
-	pb_stat_add(pb->stats, PB_CNT_ACKED_RX, msg->count);
-	return pb_path_acked(&pb->path, msg->seq, msg->count);
+	return take_acks(pb, msg, true);
+}
+
+static bool op_takes_acks(struct pb_conn *conn)
+{
+	return pb_path_takes_acks(&side_of(conn)->pb->path);
+}
+
+static int op_acked(struct pb_conn *conn, const struct pb_msg *msg)
+{
+	return take_acks(side_of(conn)->pb, msg, false);
 }
 
 static int op_received(struct pb_conn *conn, const struct pb_msg *msg)
@@ -451,6 +470,8 @@ static const struct pb_conn_ops conn_ops = {
 	.has_next	= op_has_next,
 	.receive	= op_receive,
 	.received	= op_received,
+	.takes_acks	= op_takes_acks,
+	.acked		= op_acked,
 	.release	= op_release,
 	.tell		= op_tell,
 	.told		= op_told,

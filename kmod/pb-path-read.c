@@ -234,6 +234,7 @@ enum pb_start pb_path_read_judge(struct pb_path *path, struct pb_req *req,
 void pb_path_answered(struct pb_path *path, u64 echo, u32 lease_ms)
 {
 	u64 until = pb_lease_until(echo, lease_ms);
+	unsigned long flags;
 
 	/* Many messages bring the same one back. */
 	if (echo <= atomic64_read(&path->echoed))
@@ -244,7 +245,7 @@ void pb_path_answered(struct pb_path *path, u64 echo, u32 lease_ms)
 	smp_mb();
 	if (!READ_ONCE(path->asked))
 		return;
-	spin_lock_irq(&path->lock);
+	spin_lock_irqsave(&path->lock, flags);
 	/* By a coarse clock it may be just as old: then the read asks again. */
 	if (path->asked && echo >= path->asked) {
 		WRITE_ONCE(path->asked, 0);
@@ -252,7 +253,7 @@ void pb_path_answered(struct pb_path *path, u64 echo, u32 lease_ms)
 	} else if (path->asked && now_ns() < lease_until(path)) {
 		pb_path_retry(path, &path->held);
 	}
-	spin_unlock_irq(&path->lock);
+	spin_unlock_irqrestore(&path->lock, flags);
 }
 
 void pb_path_forget_answers(struct pb_path *path)

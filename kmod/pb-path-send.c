@@ -183,21 +183,22 @@ static u64 outstanding(struct pb_path *path, u64 first, u64 last)
 	return found;
 }
 
-int pb_path_acked(struct pb_path *path, u64 first, u32 count)
+int pb_path_acked(struct pb_path *path, u64 first, u32 count, bool here)
 {
 	u64 last = first + count - 1;
 	struct pb_req *req, *next;
 	struct pb_conn *conn;
 	u64 resume, must = 0;
 	u32 nr_ended = 0;
+	unsigned long flags;
 	LIST_HEAD(done);
 
-	spin_lock_irq(&path->lock);
+	spin_lock_irqsave(&path->lock, flags);
 	resume = path->resume_seq;
 	if (last > resume)
 		must = last - max(first - 1, resume);
 	if (outstanding(path, first, last) != must) {
-		spin_unlock_irq(&path->lock);
+		spin_unlock_irqrestore(&path->lock, flags);
 		return -EALREADY;
 	}
 	list_for_each_entry_safe(req, next, &path->unacked, node) {
@@ -211,10 +212,21 @@ int pb_path_acked(struct pb_path *path, u64 first, u32 count)
 	}
 	path->nr_ended = nr_ended;
 	conn = pb_path_conn_to_kick(path);
-	spin_unlock_irq(&path->lock);
+	spin_unlock_irqrestore(&path->lock, flags);
 	pb_path_complete(path, &done);
-	pb_path_kick(conn);
+	if (here || !conn) {
+		pb_path_kick(conn);
+		return 0;
+	}
+	pb_conn_kick_later(conn);
+	pb_conn_put(conn);
 	return 0;
+}
+
+bool pb_path_takes_acks(struct pb_path *path)
+{
+	return READ_ONCE(path->nr_sent) < GATHER_DEPTH &&
+	       list_empty_careful(&path->sendq);
 }
 
 /*

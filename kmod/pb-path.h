@@ -429,13 +429,25 @@ blk_status_t pb_path_write_zeroes(struct block_device *bdev,
  * @path: the path
  * @first: first sequence number
  * @count: how many, at least one
+ * @here: what may be sent now is sent by the caller; else by the worker
  *
- * Context: process.
+ * Context: any; process if @here.
  * Return: 0, or -EALREADY if one of them is not outstanding and cannot have
  * been given up either, or wants data and not an ack: the caller drops the
  * connection.
  */
-int pb_path_acked(struct pb_path *path, u64 first, u32 count);
+int pb_path_acked(struct pb_path *path, u64 first, u32 count, bool here);
+
+/**
+ * pb_path_takes_acks() - may an ack be taken where it arrives?
+ * @path: the path
+ *
+ * Not if it makes something go: that takes a worker anyway, and the one that
+ * receives sends as well.
+ *
+ * Context: any.
+ */
+bool pb_path_takes_acks(struct pb_path *path);
 
 /**
  * pb_path_next() - take the next message to send

@@ -54,6 +54,7 @@ static const struct {
 	{ "asked",		PB_CNT_ASKED },
 	{ "early_flushes",	PB_CNT_EARLY_FLUSHES },
 	{ "early_hits",		PB_CNT_EARLY_HITS },
+	{ "acks_at_once",	PB_CNT_ACKS_AT_ONCE },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };

@@ -135,6 +135,7 @@ static const char * const counter_names[] = {
 	[PB_CNT_ASKED]			= "asked",
 	[PB_CNT_EARLY_FLUSHES]		= "early_flushes",
 	[PB_CNT_EARLY_HITS]		= "early_hits",
+	[PB_CNT_ACKS_AT_ONCE]		= "acks_at_once",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);
