@@ -16,6 +16,9 @@
 #include "compat.h"
 #include "pb-conn.h"
 
+/* In a row: whoever has more to say than that does not keep a CPU from all else. */
+#define AT_ONCE	16
+
 /* Kernel TLS reads the socket itself. */
 static bool may_take(struct pb_conn *conn)
 {
@@ -38,7 +41,8 @@ static int take_ack(read_descriptor_t *desc, struct sk_buff *skb,
 	const char *why;
 
 	lockdep_assert_held(&conn->rx_lock);
-	if (len < sizeof(hdr) || skb_copy_bits(skb, offset, &hdr, sizeof(hdr)))
+	if (!desc->count || len < sizeof(hdr) ||
+	    skb_copy_bits(skb, offset, &hdr, sizeof(hdr)))
 		return 0;
 	if (pb_codec_unpack(&hdr, &conn->cfg.bounds, &msg, &why) ||
 	    msg.type != PB_WIRE_ACK)
@@ -53,6 +57,7 @@ static int take_ack(read_descriptor_t *desc, struct sk_buff *skb,
 	pb_stat_inc(conn->cfg.stats, PB_CNT_ACKS_AT_ONCE);
 	pb_stat_add(conn->cfg.stats, PB_CNT_RX_BYTES, sizeof(hdr));
 	WRITE_ONCE(conn->last_rx, jiffies);
+	desc->count--;
 	return sizeof(hdr);
 }
 
@@ -60,11 +65,11 @@ static int take_ack(read_descriptor_t *desc, struct sk_buff *skb,
 static void on_data_ready(struct sock *sk)
 {
 	void (*ready)(struct sock *sk) = NULL;
-	read_descriptor_t desc = { .count = 1 };
+	read_descriptor_t desc = { .count = AT_ONCE };
 	struct pb_conn *conn;
 
 	read_lock_bh(&sk->sk_callback_lock);
-	conn = sk->sk_user_data;
+	conn = __locked_read_sk_user_data_with_flags(sk, SK_USER_DATA_NOCOPY);
 	if (conn) {
 		desc.arg.data = conn;
 		spin_lock(&conn->rx_lock);
@@ -79,6 +84,11 @@ static void on_data_ready(struct sock *sk)
 		ready(sk);
 }
 
+/*
+ * Where sk_user_data is taken, so is the callback, and a BPF sockmap would call
+ * ours without the socket's lock; while it is ours there can be none.  A socket
+ * that is cloned from this one gets no pointer.
+ */
 void pb_conn_ack_start(struct pb_conn *conn)
 {
 	struct sock *sk = conn->sock->sk;
@@ -88,8 +98,9 @@ void pb_conn_ack_start(struct pb_conn *conn)
 	write_lock_bh(&sk->sk_callback_lock);
 	if (!sk->sk_user_data && !inet_csk(sk)->icsk_ulp_ops) {
 		conn->data_ready = sk->sk_data_ready;
-		sk->sk_user_data = conn;
-		sk->sk_data_ready = on_data_ready;
+		__rcu_assign_sk_user_data_with_flags(sk, conn,
+						     SK_USER_DATA_NOCOPY);
+		WRITE_ONCE(sk->sk_data_ready, on_data_ready);
 	}
 	write_unlock_bh(&sk->sk_callback_lock);
 }
@@ -106,9 +117,9 @@ void pb_conn_ack_stop(struct pb_conn *conn)
 		return;
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_data_ready == on_data_ready)
-		sk->sk_data_ready = conn->data_ready;
+		WRITE_ONCE(sk->sk_data_ready, conn->data_ready);
 	else
 		__module_get(THIS_MODULE);
-	sk->sk_user_data = NULL;
+	rcu_assign_sk_user_data(sk, NULL);
 	write_unlock_bh(&sk->sk_callback_lock);
 }

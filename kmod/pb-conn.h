@@ -61,7 +61,7 @@ struct pb_tx_item {
  * @received: the payload is complete
  * @takes_acks: may an ack be taken where it arrives, by @acked?
  * @acked: as @receive, of an ack, but nothing is sent: the sending worker does
- *	that.  After an error nothing has changed, and @receive comes
+ *	that.  After an error nothing is acked, and @receive comes
  * @release: the socket has taken a payload that was to be held, or never will
  * @tell: what a keepalive tells the peer: before which sequence number all is
  *	done, or 0

@@ -46,7 +46,8 @@ enum pb_copy {
  * @bounded: its requests end where the volume does
  * @submit: begin the local leg; process context.  Of a fetch: the data are here
  * @fetch: of a guarded one: a read that this disk cannot serve; process context
- * @complete: every leg is done; any context, no lock held
+ * @complete: every leg is done; any context, no lock of the path held.  A socket's
+ *	may be: it neither sends nor sleeps
  */
 struct pb_source {
 	bool	guarded;

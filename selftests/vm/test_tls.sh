@@ -27,6 +27,7 @@ check "4 MiB in all sizes" sh -c "for size in 512 4096 65536 1048576; do
 done"
 is "$(pbt status A down)" up "the link is still the same one"
 check "B has it" sh -c "test \$(pbt status B applied_writes) -gt 100"
+is "$(pbt status A acks_at_once)" 0 "TLS reads the socket: a worker takes each ack"
 same
 
 # The primary accepts now, so its kernel speaks as soon as the reply is sent.
