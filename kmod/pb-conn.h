@@ -20,10 +20,12 @@
 #define PB_CONN_H
 
 #include <linux/bio.h>
+#include <linux/completion.h>
 #include <linux/kref.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/skbuff.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -167,9 +169,13 @@ struct pb_conn_config {
  * @tx_ends: where the gathered messages end
  * @tx_nr_ends: how many of them
  * @tx_bytes: gathered bytes
+ * @tx_flags: MSG_MORE: the payload of the last one comes in a send of its own;
+ *	MSG_ZEROCOPY: that is what was gathered
  * @tx_sent: highest sequence number handed to the socket whole; also read
  *	without the mutex
  * @tx_want: PB_TX_WANT_* control messages to send (bits)
+ * @tx_pages: counts who refers to pages of payloads, and this connection
+ * @tx_let_go: nobody does
  * @data_ready: the socket's own callback, if ours is in its place
  * @rx_lock: guards @rx_busy; and the rx_* fields and @expect while that is not set
  * @rx_busy: they belong to @rx_work
@@ -219,8 +225,11 @@ struct pb_conn {
 	struct pb_tx_end		tx_ends[PB_TX_HDRS + 1];
 	int				tx_nr_ends;
 	u32				tx_bytes;
+	int				tx_flags;
 	u64				tx_sent;
 	unsigned long			tx_want;
+	struct ubuf_info		tx_pages;
+	struct completion		tx_let_go;
 
 	void				(*data_ready)(struct sock *sk);
 	spinlock_t			rx_lock;
@@ -397,6 +406,9 @@ bool pb_conn_is_drained(struct sock *sk);
 bool pb_conn_note_header(struct pb_conn *conn, const struct pb_msg *msg);
 void pb_conn_ack_start(struct pb_conn *conn);
 void pb_conn_ack_stop(struct pb_conn *conn);
+void pb_conn_pages_init(struct pb_conn *conn);
+void pb_conn_pages_end(struct pb_conn *conn);
+bool pb_conn_shares(struct pb_conn *conn, const struct pb_tx_item *item);
 
 /**
  * pb_conn_module_init() - once for the module
