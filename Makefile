@@ -8,7 +8,7 @@
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
 # make demo            PostgreSQL on a volume: its machine dies, and nothing is lost
-# make bench           metadata writes beside DRBD, fail-over time; BENCH=speed, costs, volumes, regions
+# make bench           speed and costs beside DRBD and md, an hour; BENCH=metadata, failover, volumes, regions
 # make dkms-test       add, build, install and remove with DKMS
 # make dist            a tarball
 #
