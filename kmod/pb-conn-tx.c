@@ -193,7 +193,10 @@ static void mark_sent(struct pb_conn *conn)
 			break;
 		if (!conn->tx_ends[i].seq)
 			continue;
-		WRITE_ONCE(conn->tx_sent, conn->tx_ends[i].seq);
+		if (conn->tx_flags == MSG_ZEROCOPY)
+			pb_conn_note_shared(conn, conn->tx_ends[i].seq);
+		/* Who sees this sees what was noted. */
+		smp_store_release(&conn->tx_sent, conn->tx_ends[i].seq);
 		pb_crash_point(conn->cfg.upstream ? PB_CRASH_ACK_SENT :
 						    PB_CRASH_REQUEST_SENT);
 	}
@@ -331,14 +334,15 @@ void pb_conn_tx_work(struct work_struct *work)
 
 u64 pb_conn_sent(struct pb_conn *conn, u64 seq)
 {
-	u64 sent = READ_ONCE(conn->tx_sent);
+	/* Pairs with mark_sent(). */
+	u64 sent = smp_load_acquire(&conn->tx_sent);
 
-	if (seq <= sent)
-		return sent;
-	mutex_lock(&conn->tx_mutex);
-	sent = conn->tx_sent;
-	unlock_and_pass_on(conn);
-	return sent;
+	if (seq > sent) {
+		mutex_lock(&conn->tx_mutex);
+		sent = conn->tx_sent;
+		unlock_and_pass_on(conn);
+	}
+	return pb_conn_may_ack(conn, sent);
 }
 
 /*

@@ -21,6 +21,7 @@
 
 #include <linux/bio.h>
 #include <linux/completion.h>
+#include <linux/kfifo.h>
 #include <linux/kref.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
@@ -113,6 +114,19 @@ struct pb_tx_end {
 };
 
 /**
+ * struct pb_tx_shared - a payload that goes out from its own pages
+ * @seq: of its message
+ * @end: TCP's number of the byte after it
+ */
+struct pb_tx_shared {
+	u64	seq;
+	u32	end;
+};
+
+/* More of them than what a successor takes in; those beyond would be copied. */
+#define PB_TX_SHARED	512
+
+/**
  * struct pb_conn_config - how to set a connection up
  * @ops: the owner's
  * @owner: for @ops
@@ -174,6 +188,8 @@ struct pb_conn_config {
  * @tx_sent: highest sequence number handed to the socket whole; also read
  *	without the mutex
  * @tx_want: PB_TX_WANT_* control messages to send (bits)
+ * @tx_shared: those that TCP may not have brought yet; put by who has @tx_mutex, taken
+ *	by the one receiver
  * @tx_pages: counts who refers to pages of payloads, and this connection
  * @tx_let_go: nobody does
  * @data_ready: the socket's own callback, if ours is in its place
@@ -228,6 +244,7 @@ struct pb_conn {
 	int				tx_flags;
 	u64				tx_sent;
 	unsigned long			tx_want;
+	DECLARE_KFIFO(tx_shared, struct pb_tx_shared, PB_TX_SHARED);
 	struct ubuf_info		tx_pages;
 	struct completion		tx_let_go;
 
@@ -367,14 +384,15 @@ void pb_conn_kick_idle(struct pb_conn *conn);
 void pb_conn_unpause(struct pb_conn *conn);
 
 /**
- * pb_conn_sent() - highest sequence number handed to the socket whole
+ * pb_conn_sent() - up to which sequence number acks may come
  * @conn: the connection
  * @seq: what an ack claims
  *
- * An ack can overtake the sender's own bookkeeping; if @seq is not yet marked
- * as sent, this waits for a send under way to end before it answers.
+ * That was handed to the socket whole, and if it went out from its own pages the
+ * peer's TCP has it.  An ack can overtake the sender's own bookkeeping; if @seq is
+ * not yet marked as sent, this waits for a send under way to end before it answers.
  *
- * Context: process.
+ * Context: process, of the one receiver.
  */
 u64 pb_conn_sent(struct pb_conn *conn, u64 seq);
 
@@ -409,6 +427,8 @@ void pb_conn_ack_stop(struct pb_conn *conn);
 void pb_conn_pages_init(struct pb_conn *conn);
 void pb_conn_pages_end(struct pb_conn *conn);
 bool pb_conn_shares(struct pb_conn *conn, const struct pb_tx_item *item);
+void pb_conn_note_shared(struct pb_conn *conn, u64 seq);
+u64 pb_conn_may_ack(struct pb_conn *conn, u64 sent);
 
 /**
  * pb_conn_module_init() - once for the module

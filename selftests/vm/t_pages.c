@@ -171,6 +171,46 @@ static void once_more(struct t_peer *peer)
 	free(own.pages);
 }
 
+/* The header alone; what is behind it stays where it is. */
+static bool take_header(struct t_peer *peer, struct pb_msg *msg)
+{
+	struct pb_wire_hdr hdr;
+	const char *why;
+
+	do {
+		if (recv(peer->fd, &hdr, sizeof(hdr), MSG_WAITALL) !=
+		    sizeof(hdr) ||
+		    pb_codec_unpack(&hdr, &peer->bounds, msg, &why))
+			return false;
+	} while (msg->type == PB_WIRE_KEEPALIVE);
+	return msg->type == PB_WIRE_WRITE;
+}
+
+/* An ack for what cannot have arrived would let its pages change: it is refused. */
+static void too_early(struct t_peer *peer)
+{
+	uint64_t refused = t_counter(dev, PB_CNT_RX_REFUSED), first = 0;
+	uint64_t before = t_counter(dev, PB_CNT_TX_SHARED);
+	uint32_t count = 0;
+	struct own_write own;
+	struct pb_msg msg;
+
+	own_start(&own);
+	ok(t_wait(socket_has_it(before)), "the socket has all of a write");
+	ok(take_header(peer, &msg), "its header comes");
+	ok(t_peer_ack(peer, msg.seq, 1), "it is acked at once");
+	ok(t_wait(!t_links(dev, PB_LINK_UP)), "the connection is gone");
+	is(t_counter(dev, PB_CNT_RX_REFUSED) - refused, 1, "it was refused");
+	ok(!__atomic_load_n(&own.done, __ATOMIC_ACQUIRE),
+	   "the write is not done");
+	ok(t_peer_up_quiet(peer), "the successor connects again");
+	ok(expect_write(peer, LARGE, BEFORE, &first, &count),
+	   "the write comes whole");
+	ok(t_peer_ack(peer, first, count), "it is acked");
+	is(own_finish(&own), 0, "it is done");
+	free(own.pages);
+}
+
 int main(int argc, char **argv)
 {
 	struct t_peer peer;
@@ -188,6 +228,7 @@ int main(int argc, char **argv)
 	stall_sockets();
 	ok(t_peer_up_quiet(&peer), "the successor connects again");
 	once_more(&peer);
+	too_early(&peer);
 	given_up(&peer);
 	t_peer_free(&peer);
 	return t_result();
