@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config-file.h"
 #include "config.h"
@@ -666,4 +667,51 @@ int pb_config_replica(const struct pb_volume_config *volume, const char *node)
 		if (!strcmp(volume->replicas[i].node, node))
 			return i;
 	return -1;
+}
+
+const char *pb_config_nodes(const struct pb_volume_config *volume, char *text,
+			    size_t size)
+{
+	size_t len = 0;
+	u32 i;
+
+	*text = '\0';
+	for (i = 0; i < volume->nr_replicas && len < size; i++)
+		len += snprintf(text + len, size - len, "%s%s", i ? ", " : "",
+				volume->replicas[i].node);
+	return text;
+}
+
+static int check_readable(const char *path, struct pb_error *err)
+{
+	FILE *file = fopen(path, "re");
+	int error = errno;
+	char byte;
+
+	if (file) {
+		errno = 0;
+		error = fread(&byte, 1, 1, file) ? 0 : errno;
+		fclose(file);
+	}
+	if (!error)
+		return 0;
+	return pb_fail(err, -error, "cannot read %s: %s: %s", path,
+		       strerror(error), error == EACCES ? "run this as root" :
+		       "put the certificate or key there");
+}
+
+int pb_config_check_files(const struct pb_config *config, struct pb_error *err)
+{
+	struct stat st;
+	int ret;
+
+	ret = check_readable(config->ca, err) ?:
+	      check_readable(config->certificate, err) ?:
+	      check_readable(config->key, err);
+	/* Who has the key is this host to all the others. */
+	if (!ret && !stat(config->key, &st) && st.st_mode & S_IRWXO)
+		return pb_fail(err, -EPERM,
+			       "everybody on this host may use the key %s: 'chmod 600' it",
+			       config->key);
+	return ret;
 }

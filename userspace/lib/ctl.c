@@ -94,12 +94,12 @@ static int on_volume(struct pb_ctl *ctl, unsigned long request, void *arg,
 	error = errno;
 	reason[PB_REASON_LEN - 1] = '\0';
 	pb_dm_name(dev, name);
-	if (reason[0])
-		return pb_fail(err, -error, "%s: %s", name, reason);
 	if (error == ENODEV)
 		return pb_fail(err, -ENODEV,
 			       "%s is not a dm-pb volume: 'pbctl status' lists them",
 			       name);
+	if (reason[0])
+		return pb_fail(err, -error, "%s: %s", name, reason);
 	return pb_fail(err, -error, "%s: %s", name, strerror(error));
 }
 

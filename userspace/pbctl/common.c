@@ -2,6 +2,7 @@
 /*
  * Command lines, errors and output: the same for every verb.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,15 @@ void open_volume(const char *spec, struct pb_ctl *ctl, struct pb_ioc_dev *dev)
 
 	if (pb_ctl_open(ctl, &err) || pb_dm_find(spec, dev, &err))
 		fail("%s", err.text);
+}
+
+void cannot_open(const char *path)
+{
+	const char *hint = "'lsblk' lists the devices";
+
+	if (errno == EACCES || errno == EPERM)
+		hint = "run this as root";
+	fail("cannot open %s: %m: %s", path, hint);
 }
 
 void get_status(struct pb_ctl *ctl, const struct pb_ioc_dev *dev,

@@ -145,6 +145,12 @@ void option_uuid(const char *option, u8 *uuid);
 void open_volume(const char *spec, struct pb_ctl *ctl, struct pb_ioc_dev *dev);
 
 /**
+ * cannot_open() - end: a device cannot be opened, errno says why
+ * @path: what was typed
+ */
+void cannot_open(const char *path) __attribute__((noreturn));
+
+/**
  * get_status() - a volume's status, or the end of the program
  * @ctl: the control device
  * @dev: the volume

@@ -283,7 +283,7 @@ static enum MHD_Result answer_ping(struct pv_http *http,
 	if (!speaks_for(http, connection, crt, "ping", report.node)) {
 		free(report.says);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
-				  "a node may only speak for itself");
+				  "a node may only speak for itself: its certificate needs its name in pbviewd.conf as a DNS name");
 	}
 	ret = pv_server_ping(http->server, &report, &tolds);
 	if (ret) {
@@ -406,7 +406,7 @@ static enum MHD_Result answer_command(struct pv_http *http,
 			    pv_command_name(command), volume->config->name,
 			    name);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
-				  "commands are for the volume's nodes and for operators");
+				  "commands are for the volume's nodes and for operators: do it on a node, or with the certificate of one of \"operators\"");
 	}
 	object = pv_parse_document(request->body ?: "", request->len, &err);
 	if (!object)
@@ -456,7 +456,7 @@ static enum MHD_Result answer_volume(struct pv_http *http,
 	volume = pv_server_volume(http->server, spec);
 	if (!volume)
 		return send_error(connection, MHD_HTTP_NOT_FOUND,
-				  "no such volume is configured here");
+				  "the view server has no such volume: copy its file to the server's volumes directory and restart it");
 	if (!post && !*slash)
 		return send_json(connection, MHD_HTTP_OK,
 				 pv_volume_json(volume));
