@@ -131,7 +131,7 @@ static const struct mistake host_mistakes[] = {
 	{ NODE "node = { };\n", "pbviewd.conf:2: duplicate setting name: see pbviewd.conf(5)\n" },
 	{ NODE "\nserver = { listen \":5\"; };\n", "pbviewd.conf:3: syntax error: see pbviewd.conf(5)\n" },
 	{ NODE "server = {\n", "pbviewd.conf:3: syntax error: see pbviewd.conf(5)\n" },
-	{ NODE "x = \"y\n", "pbviewd.conf:2: a string without an end\n" },
+	{ NODE "x = \"y\n", "pbviewd.conf:2: a string without an end: a quotation mark is missing\n" },
 	{ NODE "@include \"none.conf\"\n", "pbviewd.conf:2: cannot open include file: see pbviewd.conf(5)\n" },
 	{ NODE "@include \"volumes\"\n", "pbviewd.conf:2: volumes is not a file\n" },
 	{ NODE "@include \"pbviewd.conf\"\n", "pbviewd.conf:2: more than 10 files that include each other\n" },

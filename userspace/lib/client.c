@@ -169,9 +169,8 @@ static const char *hint(CURLcode code)
 	case CURLE_SSL_CACERT_BADFILE:
 		return "compare its certificate, its name in the URL, ca.pem here, and the clocks";
 	case CURLE_SSL_CERTPROBLEM:
-		return "this host's certificate and key do not belong together, or are none";
 	case CURLE_SSL_CONNECT_ERROR:
-		return "is that a view server's port?";
+		return "is that a view server's port, and this host's key that of its certificate?";
 	default:
 		return "'pbviewd server' there has a log";
 	}

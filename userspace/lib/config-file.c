@@ -192,7 +192,7 @@ static bool scan_text(const struct cf_doc *doc, const char *file,
 			at = skip_string(at, &line);
 			if (!at) {
 				cf_complain_line(doc->load, file, first,
-						 "a string without an end");
+						 "a string without an end: a quotation mark is missing");
 				return false;
 			}
 		} else if (*at == '#' || !strncmp(at, "//", 2) ||

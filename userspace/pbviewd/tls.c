@@ -608,8 +608,9 @@ int pv_crt_untrusted(gnutls_x509_crt_t crt, unsigned int status,
 		text = "has expired: make a new one, or correct the clock";
 	/* What it claims to be: it may be anybody. */
 	has_name(crt, NULL, name, sizeof(name));
-	return pb_fail(err, -EACCES, "the certificate of %s %s%s",
-		       *name ? name : peer, text, complaint->ca ? ca : "");
+	return pb_fail(err, -EACCES, "the certificate of %s %s%s%s",
+		       *name ? name : peer, text, complaint->ca ? ca : "",
+		       complaint->ca ? ": all hosts need those of one" : "");
 }
 
 static int complain(struct pv_stream *stream, unsigned int status)
