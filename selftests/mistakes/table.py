@@ -94,18 +94,16 @@ def sections(tables):
 def page_with(text, tables):
     """The page, with its tables as they are to be."""
     for name, section in sections(tables).items():
-        begin = text.index(MARK.format(name))
-        end = re.compile(r"\n\n(?=\S)").search(text, text.index("list-table", begin) if "list-table" in
-                                               text[begin:begin + 200] else begin)
-        text = text[:begin] + section.rstrip("\n") + (text[end.start():] if end else "\n")
+        old = re.compile(re.escape(MARK.format(name)) + r"(?:\n\n\.\. list-table::(?:\n(?: .*|(?=\n )))*)?\n")
+        text, found = old.subn(lambda _, new=section: new, text)
+        if found != 1:
+            raise ValueError(f"{PAGE} has {found} places for {name}")
     return text
 
 
 def without_row(tables):
     """Answers that no row of the page explains, and those that two do."""
-    found = []
-    for name, mistakes in tables.items():
-        told = [m.says for m in mistakes if m.do]
-        found += [f"{name}: twice: {says}" for says in set(told) if told.count(says) > 1]
-        found += [f"{name}: no row: {m.says}" for m in mistakes if m.says not in told]
-    return found
+    mistakes = [m for section in tables.values() for m in section]
+    told = [m.says for m in mistakes if m.do]
+    return [f"no row: {m.says}" for m in mistakes if m.says not in told] + [
+        f"two rows: {says}" for says in sorted(set(told)) if told.count(says) > 1]

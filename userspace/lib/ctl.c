@@ -264,7 +264,7 @@ const struct pb_link *pb_status_link(const struct pb_ioc_status *status,
 			return &status->upstream;
 		if (down && !memcmp(status->downstream.peer, peer, PB_UUID_LEN))
 			return &status->downstream;
-		pb_fail(err, -ENXIO, "replica %s is not a neighbour in view %llu",
+		pb_fail(err, -ENXIO, "replica %s is not a neighbour in view %llu: 'pbctl view show' lists the members",
 			pb_uuid_text(peer, uuid),
 			(unsigned long long)status->view.number);
 		return NULL;

@@ -262,5 +262,5 @@ int pb_net_accept(const struct pb_listener *listener, int wake_fd,
 			close(fd);
 		}
 	}
-	return pb_fail(err, -EAGAIN, "nobody connected in time");
+	return pb_fail(err, -EAGAIN, "nobody connected in time: is 'pbctl connect' running on the other node?");
 }
