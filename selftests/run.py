@@ -44,8 +44,8 @@ DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reco
 # Tests for the last kernel alone, if not named or PB_LONG: of metadata, of which the others write and read
 # all that a kernel could have a hand in...
 LAST_KERNEL_VM = ["test_alone", "test_bdisk", "test_damage", "test_dead", "test_edges", "test_fetch", "test_format",
-                  "test_full", "test_history", "test_limits", "test_log", "test_old", "test_verify",
-                  "test_verify_edges"]
+                  "test_full", "test_history", "test_limits", "test_log", "test_mistakes", "test_old",
+                  "test_verify", "test_verify_edges"]
 # ... and with two machines or more, but for these: what differs between kernels one machine sees.
 ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
 # And those for PB_LONG, or by name.
@@ -53,7 +53,7 @@ LONG_MULTI = ["test_many"]
 
 # Tests that take turns, some 15 minutes of two cores each; what is in no list is run each time.
 TURNS = [
-    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync"],
+    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync", "6.12/vm/test_mistakes"],
     ["6.1/vm/", "6.1/multi/", "6.12/multi/test_faults", "6.12/multi/test_kill", "6.12/multi/test_points",
      "6.12/multi/test_security", "6.12/multi/test_service"],
     ["6.12/multi/test_hooks", "6.12/multi/test_resize", "6.12/multi/test_shutdown", "6.12/multi/test_slow",

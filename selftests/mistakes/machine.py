@@ -6,7 +6,7 @@ backup is away; lin is another device of the device mapper.
 """
 
 import contextlib
-import hashlib
+import glob
 import json
 import os
 import shutil
@@ -47,13 +47,14 @@ class Bench:
         os.chmod(self._pbctl, 0o755)
         self.stack = contextlib.ExitStack()
         self.names = {}
+        self._taken = sh("losetup", "-n", "-O", "NAME", "-j", "/tmp/vm/mA")
         self._kmsg = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
 
     def begin(self):
         """Take away what the last one has used, and make new disks."""
         self.stack.close()
         self.names = {"volume": VOLUME, "other": OTHER, "a": letter("a"), "b": letter("b"), "c": letter("c"), "d": letter("d"),
-                      "mA": device("mA"), "host": "localhost", "dir": WORK}
+                      "mA": self._taken, "host": "localhost", "dir": WORK}
         self.names["data"] = self.names["dev"] = self.disk("data", SIZE)
         self.names["meta"] = self.disk("meta", META)
 
@@ -88,9 +89,9 @@ class Bench:
 
     def state(self):
         """All that a mistake could have changed."""
-        found = {command: sh(*command.split()) for command in
-                 ("dmsetup ls", "dmsetup table", "losetup -l -n -O NAME,SIZELIMIT,RO,BACK-FILE", "blockdev --report")}
-        for path in ("/proc/mounts", "/proc/swaps"):
+        found = {"dmsetup table": sh("dmsetup", "table")}
+        loops = [path for what in ("ro", "size", "loop/backing_file") for path in glob.glob(f"/sys/block/loop*/{what}")]
+        for path in ["/proc/mounts", "/proc/swaps"] + loops:
             with open(path, encoding="utf-8") as f:
                 found[path] = f.read()
         for volume in json.loads(sh(self._pbctl, "status", "--json")):
@@ -108,19 +109,12 @@ class Bench:
 
 
 def ends(path):
-    """The digest of a disk's first and last 4 MiB: the file system's beginning, and all metadata."""
-    digest = hashlib.sha256()
+    """What is at a disk's beginning and end: where file systems begin, and all metadata."""
     size = os.path.getsize(path)
     with open(path, "rb") as f:
-        digest.update(f.read(META))
-        f.seek(max(size - META, 0))
-        digest.update(f.read())
-    return size, digest.hexdigest()
-
-
-def device(name):
-    """The loop device on a disk of lib.sh."""
-    return sh("losetup", "-n", "-O", "NAME", "-j", f"/tmp/vm/{name}")
+        first = f.read(MIB)
+        f.seek(max(size - META - MIB, 0))
+        return size, first, f.read()
 
 
 # Preparations.
@@ -180,6 +174,7 @@ def below(bench):
 def read_only(bench):
     """It cannot be written."""
     sh("blockdev", "--setro", bench.names["data"])
+    bench.stack.callback(sh, "blockdev", "--setrw", bench.names["data"])
 
 
 def replica(*more, internal=False):

@@ -20,6 +20,6 @@ check "A and B are connected" pbt pair A B
 check "D: view 1" pbt view D 1 de
 
 # They are numbered here.
-run_c sh -c "exec python3 '$here/../mistakes/test_mistakes.py' machine | sed -u 's/ok [0-9]* - /ok - /'"
+RUN_LIMIT=500 run_c sh -c "exec python3 '$here/../mistakes/test_mistakes.py' machine | sed -u 's/ok [0-9]* - /ok - /'"
 is "$(pbt status A down)" up "A and B are connected as before"
 check "A serves" pbt io A write
