@@ -54,7 +54,7 @@ class Bench:
         """Take away what the last one has used, and make new disks."""
         self.stack.close()
         self.names = {"volume": VOLUME, "other": OTHER, "a": letter("a"), "b": letter("b"), "c": letter("c"), "d": letter("d"),
-                      "mA": self._taken, "host": "localhost", "dir": WORK}
+                      "mA": self._taken, "file": f"{WORK}/data", "dir": WORK}
         self.names["data"] = self.names["dev"] = self.disk("data", SIZE)
         self.names["meta"] = self.disk("meta", META)
 
@@ -241,8 +241,8 @@ NO_VOLUME = "{name} is not a dm-pb volume: 'pbctl status' lists them"
 NEW = "pbctl create vol --data {data} --meta {meta}"
 
 SET_UP = [
-    Mistake("the disk is a file", "pbctl create vol --data {dir}/data --blank",
-            "{dir}/data is not a block device (an image file needs losetup)",
+    Mistake("the disk is a file", "pbctl create vol --data {file} --blank",
+            "{file} is not a block device (an image file needs losetup)",
             "Name the disk; for a test, ``losetup -f --show FILE``."),
     Mistake("there is no such disk", "pbctl create vol --data {dev} --blank",
             "cannot open {dev}: No such file or directory: 'lsblk' lists the devices", None, named(dev="/dev/sdz")),
@@ -257,7 +257,7 @@ SET_UP = [
     Mistake("data and metadata on one disk, named twice", "pbctl create vol --data {data} --meta {data} --blank",
             "--data and --meta are the same device: leave out --meta to have the metadata at its end", "Do so."),
     Mistake("the disk is read-only", NEW + " --blank", "{dev} is read-only: 'blockdev --setrw' may help",
-            "Or a switch on it, a snapshot, a storage that is only read.", read_only),
+            "Else: a switch on it, a snapshot, a storage that can only be read.", read_only),
     Mistake("the disk is too small", "pbctl create vol --data {data} --blank",
             "{dev}: {n} sectors are too few for a metadata area: give a device of {m} or more", None, sized("data", MIB)),
     Mistake("the metadata device is too small", NEW + " --blank",
@@ -265,7 +265,7 @@ SET_UP = [
             steps(sized("meta", MIB), also(dev="meta"))),
     Mistake("the metadata device is too small for a volume of that size", NEW + " --blank --region-size 4KiB --maps 7",
             "{meta}: the metadata area is too small for the volume's dirty maps: it is enough for {n} sectors; a larger "
-            "--region-size or fewer --maps take less", "Or a larger metadata device.", sized("data", 1 << 40)),
+            "--region-size or fewer --maps take less", "Or take a larger metadata device.", sized("data", 1 << 40)),
     Mistake("the name is taken", "pbctl create A --data {data} --meta {meta} --blank",
             "there is a device-mapper device named 'A' already: 'pbctl remove A' or choose another name",
             "If it is the volume itself, it is up: nothing to do."),
@@ -317,7 +317,7 @@ SET_UP = [
             sized("data", SIZE, 4096)),
     Mistake("the disk has been made smaller", NEW,
             "{data} has room for {n} sectors and the volume has {m}: give the device its former size back",
-            "Before anything else is done with it.", steps(replica(), shrunk)),
+            "Do so before anything else is done with it.", steps(replica(), shrunk)),
     Mistake("the metadata is damaged", NEW,
             "{meta}: superblock: wrong checksum: look at it with 'pbctl dump-meta {meta}'",
             "This replica is lost.  If another one is synced: wipe it and set it up ``--blank``.", steps(replica(), damaged)),
