@@ -707,7 +707,7 @@ int pb_config_check_files(const struct pb_config *config, struct pb_error *err)
 	      check_readable(config->certificate, err) ?:
 	      check_readable(config->key, err);
 	/* Who has the key is this host to all the others. */
-	if (!ret && !stat(config->key, &st) && st.st_mode & S_IRWXO)
+	if (!ret && !stat(config->key, &st) && st.st_mode & 0007)
 		return pb_fail(err, -EPERM,
 			       "everybody on this host may use the key %s: 'chmod 600' it",
 			       config->key);
