@@ -142,7 +142,8 @@ server = {{ listen = "127.0.0.1:{self.names['free']}"; store = "{self.names['sto
         """All is well, in a new directory."""
         self._number += 1
         self.dir = os.path.join(self.root, f"host{self._number}")
-        self.names = {"dir": self.dir, "store": f"{self.dir}/views.db", "free": free_port(), "host": "localhost", "port": self.port,
+        self.names = {"dir": self.dir, "store": f"{self.dir}/views.db", "free": free_port(), "host": "localhost",
+                      "port": self.port,
                       "taken": f"{self.root}/server/views.db"}
         self.host(self.port)
 
@@ -167,6 +168,13 @@ server = {{ listen = "127.0.0.1:{self.names['free']}"; store = "{self.names['sto
         self._servers.append(Server(says, context))
         self.edit("pbviewd.conf", f"localhost:{self.port}", f"localhost:{self._servers[-1].port}")
         self.names["port"] = self._servers[-1].port
+
+    def silent(self):
+        """The URL is that of somebody who never says anything."""
+        self._servers.append(socket.create_server(("127.0.0.1", 0)))
+        port = self._servers[-1].getsockname()[1]
+        self.edit("pbviewd.conf", f"localhost:{self.port}", f"localhost:{port}")
+        self.names["port"] = port
 
     # What comes of it.
 
@@ -296,7 +304,8 @@ USAGE = [
             "Write it out: a shortened one could mean another.", status=2),
     Mistake("an option of something else", "pbctl up db --force",
             "unknown option or needless value '--force'; see 'pbctl help up'", "*pbctl help up* lists them.", status=2),
-    Mistake("an option without its value", "pbctl create vol0 --data", "option '--data' needs a value; see 'pbctl help create'",
+    Mistake("an option without its value", "pbctl create vol0 --data",
+            "option '--data' needs a value; see 'pbctl help create'",
             "Give it.", status=2),
     Mistake("a word too many", "pbctl remove vol0 vol1",
             "remove: what is 'vol1' for? It takes 'NAME [--force] [--retry SEC]'; see 'pbctl help remove'",
@@ -310,7 +319,8 @@ USAGE = [
     Mistake("the same replica twice in a view", f"pbctl view set vol0 --number 1 --member {UUID} --member {UUID}",
             "a replica is a member twice; see 'pbctl help view set'", "Name each once, the primary first.", status=2),
     Mistake("a port that is none", "pbctl connect vol0 beta:77800",
-            "'beta:77800': the port must be a number from 1 to 65535; see 'pbctl help connect'", "Correct it.", status=2),
+            "'beta:77800': the port must be a number from 1 to 65535; see 'pbctl help connect'", "Correct it.",
+            status=2),
     Mistake("a port without a host", "pbctl connect vol0 :7780",
             "':7780': say to which host; see 'pbctl help connect'", "Give the other node's name or address.", status=2),
     Mistake("a time-out that no keepalive fits into", "pbctl connect vol0 beta --keepalive 500 --timeout 800",
@@ -324,7 +334,8 @@ USAGE = [
     Mistake("what a new replica is worth, for all volumes at once", "pbctl up --all --blank --config {dir}",
             "what a new replica is worth is said for one volume at a time; see 'pbctl help up'",
             "``pbctl up VOLUME --blank``.", status=2),
-    Mistake("the daemon is not told what it is", "pbviewd --config {dir}", "say 'server' or 'node'; see 'pbviewd --help'",
+    Mistake("the daemon is not told what it is", "pbviewd --config {dir}",
+            "say 'server' or 'node'; see 'pbviewd --help'",
             "``pbviewd node`` on hosts with a replica.", status=64),
     Mistake("the daemon is told to be something else", "pbviewd client --config {dir}",
             "'client' is neither 'server' nor 'node'; see 'pbviewd --help'", "``pbviewd node`` or ``pbviewd server``.",
@@ -334,7 +345,8 @@ USAGE = [
 NO_MODULE = "the dm-pb module is not loaded (no /dev/dm-pb-control): run 'modprobe dm-pb'"
 
 MODULE = [
-    Mistake("the module is not loaded", "pbctl status", NO_MODULE, "Do so; if it is not found, install it for this kernel."),
+    Mistake("the module is not loaded", "pbctl status",
+            NO_MODULE, "Do so; if it is not found, install it for this kernel."),
     Mistake("the same at a volume's set-up", "pbctl create vol0 --data /dev/null --blank", NO_MODULE, None),
     Mistake("the same by the configuration", "pbctl up db --blank --config {dir}", NO_MODULE, None),
     Mistake("the same under the daemon", "pbviewd node --config {dir}", NO_MODULE, None),
@@ -345,9 +357,11 @@ MODULE = [
             "cannot open {dev}: Permission denied: run this as root", "Do so.",
             both(image(), lambda bench: os.chmod(bench.names["dev"], 0o600)), user=NOBODY),
     Mistake("a directory for a disk", "pbctl dump-meta {dir}",
-            "{dir}: neither a block device nor an image file: give one of these", "Give the disk, not where it is mounted."),
+            "{dir}: neither a block device nor an image file: give one of these",
+            "Give the disk, not where it is mounted."),
     Mistake("a disk that was never a volume's", "pbctl dump-meta {dev}",
-            "{dev}: no superblock of dm-pb: give the metadata device, or the data device if it has the metadata at its end",
+            "{dev}: no superblock of dm-pb: give the metadata device, or the data device if it has the metadata at "
+            "its end",
             "volumes/NAME.conf says which they are.", image()),
     Mistake("a disk that is too small to have metadata", "pbctl dump-meta {dev}",
             "{dev}: {n} sectors are too few for a metadata area: give a device of {m} or more",
@@ -375,13 +389,15 @@ CONFIG = [
             "{dir}/volumes/db.conf:{n}: a string without an end: a quotation mark is missing", "Look at that line.",
             edit("volumes/db.conf", 'meta = "/dev/db-meta"; }\n', 'meta = "/dev/db-meta; }\n')),
     Mistake("a number has a unit", "pbviewd --check --config {dir}",
-            "{dir}/volumes/db.conf:1: \"lease_ms\" must be a whole number", "The unit is in the setting's name: ``lease_ms = 400;``.",
+            "{dir}/volumes/db.conf:1: \"lease_ms\" must be a whole number",
+            "The unit is in the setting's name: ``lease_ms = 400;``.",
             edit("volumes/db.conf", 'name =', 'lease_ms = "400ms"; name =')),
     Mistake("a number is out of range", "pbviewd --check --config {dir}",
             "{dir}/volumes/db.conf:1: \"lease_ms\" must be from {n} to {m} ms", "Give one in that range.",
             edit("volumes/db.conf", 'name =', 'lease_ms = 4; name =')),
     Mistake("a member is called dead before it can have pinged", "pbviewd --check --config {dir}",
-            "{dir}/volumes/db.conf:1: \"dead_after_ms\" ({n} ms) must be at least three times the \"ping_ms\" of this node ({m} ms)",
+            "{dir}/volumes/db.conf:1: \"dead_after_ms\" ({n} ms) must be at least three times the \"ping_ms\" of "
+            "this node ({m} ms)",
             "Raise the first, or lower the second.", edit("volumes/db.conf", 'name =', 'dead_after_ms = 200; name =')),
     Mistake("a word that a setting does not know", "pbviewd --check --config {dir}",
             "{dir}/volumes/db.conf:1: \"policy\" must be \"wait\" or \"error\"", "Say one of the two.",
@@ -393,7 +409,8 @@ CONFIG = [
             "{dir}/volumes/db.conf:4: \"data\" must be an absolute path", "Begin with ``/dev/``.",
             edit("volumes/db.conf", '"/dev/db"', '"db"')),
     Mistake("the metadata device is the data device", "pbviewd --check --config {dir}",
-            "{dir}/volumes/db.conf:4: \"meta\" is the same device as \"data\": leave it out to have both on one", "Leave it out.",
+            "{dir}/volumes/db.conf:4: \"meta\" is the same device as \"data\": leave it out to have both on one",
+            "Leave it out.",
             edit("volumes/db.conf", '"/dev/db-meta"', '"/dev/db"')),
     Mistake("a node has two replicas of a volume", "pbviewd --check --config {dir}",
             "{dir}/volumes/db.conf:5: the node \"alpha\" has a replica already", "One replica a node.",
@@ -405,16 +422,18 @@ CONFIG = [
             "{dir}/volumes/log.conf:2: the UUID is also that of {dir}/volumes/db.conf: 'uuidgen' makes another",
             "Each volume has its own, the same on all hosts.", with_volume("log", uuid=UUID)),
     Mistake("two volumes have one disk", "pbviewd --check --config {dir}",
-            "{dir}/volumes/log.conf:4: /dev/db is in use on the node \"alpha\" by {dir}/volumes/db.conf: give each volume its own",
+            "{dir}/volumes/log.conf:4: /dev/db is in use on the node \"alpha\" by {dir}/volumes/db.conf: give each "
+            "volume its own",
             "Correct one of the files.", with_volume("log", ('"/dev/log"', '"/dev/db"'))),
     Mistake("two nodes have one address", "pbviewd --check --config {dir}",
-            "{dir}/volumes/db.conf:5: the address of the node \"beta\" is also that of \"alpha\" in {dir}/volumes/db.conf: "
-            "correct one, or give them different ports", "Correct one of them.",
+            "{dir}/volumes/db.conf:5: the address of the node \"beta\" is also that of \"alpha\" in "
+            "{dir}/volumes/db.conf: correct one, or give them different ports", "Correct one of them.",
             edit("volumes/db.conf", "10.0.0.2", "10.0.0.1")),
     Mistake("a volume that there is not", "pbctl up bd --config {dir}",
             "there is no volume 'bd' in {dir}/volumes: each has a file there, NAME.conf", "``ls`` there lists them."),
     Mistake("a volume that is another node's", "pbctl up db --config {dir}",
-            "db has no replica on this node, gamma: run this on one of alpha, beta", "Do so; or add a replica to its file.",
+            "db has no replica on this node, gamma: run this on one of alpha, beta",
+            "Do so; or add a replica to its file.",
             edit("pbviewd.conf", '"alpha"', '"gamma"')),
     Mistake("a host that is no node", "pbctl up db --config {dir}",
             "{dir}/pbviewd.conf has no node group: this host has no replicas; run this on a node", "Do so.",
@@ -443,10 +462,12 @@ CERTIFICATES = [
     Mistake("the key is another certificate's", "pbviewd server --config {dir}",
             "{dir}/host.key is not the key of {dir}/host.pem: put both of one pair there", "Do so.", another_key),
     Mistake("the key has a password", "pbviewd server --config {dir}",
-            "cannot use certificate {dir}/host.pem and key {dir}/host.key: {text}: both must be PEM, the key without a password",
+            "cannot use certificate {dir}/host.pem and key {dir}/host.key: {text}: both must be PEM, the key without "
+            "a password",
             "``openssl pkey -in host.key`` takes it off.", locked_key),
     Mistake("the authority's certificate is missing", "pbctl volumes --config {dir}",
-            "cannot read {dir}/ca.pem: No such file or directory: put the certificate or key there", "The same on all hosts.",
+            "cannot read {dir}/ca.pem: No such file or directory: put the certificate or key there",
+            "The same on all hosts.",
             gone("ca.pem")),
     Mistake("the key is missing", "pbviewd node --config {dir}",
             "cannot read {dir}/host.key: No such file or directory: put the certificate or key there",
@@ -464,8 +485,8 @@ CERTIFICATES = [
             "the certificate of alpha is not signed by an authority in {dir}/ca.pem: all hosts need those of one",
             "The same ``ca.pem`` everywhere; *Certificates* in runbook.rst.", pair("alpha", other=True)),
     Mistake("the certificate is another host's", "pbviewd node --config {dir}",
-            "{dir}/host.pem does not have this node's name, alpha, as a DNS name: give each host its own, or correct the name "
-            "in pbviewd.conf", "``openssl x509 -noout -text -in host.pem`` shows its names.", pair("beta")),
+            "{dir}/host.pem does not have this node's name, alpha, as a DNS name: give each host its own, or correct "
+            "the name in pbviewd.conf", "``openssl x509 -noout -text -in host.pem`` shows its names.", pair("beta")),
 ]
 
 DOES_NOT_ANSWER = "the view server https://{host}:{port} does not answer: {text}: "
@@ -496,17 +517,22 @@ SERVER = [
             lambda bench: bench.edit("pbviewd.conf", f'server = {{ listen = "127.0.0.1:{bench.names["free"]}"',
                                      'server = { listen = "view.invalid:7402"')),
     Mistake("the same, asked by an operator", "pbctl volumes --config {dir}",
-            DOES_NOT_ANSWER + "is its host in /etc/hosts or in DNS?", "The same; or correct the URL.", url("view.invalid", 7402)),
+            DOES_NOT_ANSWER + "is its host in /etc/hosts or in DNS?", "The same; or correct the URL.",
+            url("view.invalid", 7402)),
     Mistake("the view server does not run, or its port is closed", "pbctl volumes --config {dir}",
             DOES_NOT_ANSWER + "is 'pbviewd server' running there, and its port open?",
             "*The view server* in runbook.rst.",
             lambda bench: url("localhost", bench.names["free"])(bench)),
+    Mistake("the view server hangs, or a firewall drops what is sent to it", "pbctl volumes --config {dir}",
+            DOES_NOT_ANSWER + "is its host up, and the network to it?", "``ping`` it; look at the firewalls.",
+            lambda bench: bench.silent()),
     Mistake("the port is another service's", "pbctl volumes --config {dir}",
             DOES_NOT_ANSWER + "is that a view server's port, and this host's key that of its certificate?",
             "Correct the URL, 7402 is the port; or put certificate and key of one pair there.",
             lambda bench: bench.stranger(b"220 mail.example.net ESMTP\r\n")),
     Mistake("the port is a web server's", "pbctl volumes --config {dir}",
-            "https://{host}:{port} is no view server: it answers with status 404; correct the URL in {dir}/pbviewd.conf",
+            "https://{host}:{port} is no view server: it answers with status 404; correct the URL in "
+            "{dir}/pbviewd.conf",
             "Do so.", lambda bench: bench.stranger(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", True)),
     Mistake("the server's certificate is of another authority", "pbctl volumes --config {dir}",
             DOES_NOT_ANSWER + "compare its certificate, its name in the URL, ca.pem here, and the clocks",
@@ -516,7 +542,8 @@ SERVER = [
             DOES_NOT_ANSWER + "compare its certificate, its name in the URL, ca.pem here, and the clocks", None,
             lambda bench: url("127.0.0.1", bench.port)(bench)),
     Mistake("certificate and key of this host do not fit", "pbctl volumes --config {dir}",
-            DOES_NOT_ANSWER + "is that a view server's port, and this host's key that of its certificate?", None, another_key),
+            DOES_NOT_ANSWER + "is that a view server's port, and this host's key that of its certificate?",
+            None, another_key),
     Mistake("this host's certificate has expired", "pbctl volumes --config {dir}",
             "a valid client certificate of this server's authority is needed: 'openssl x509 -noout -issuer -dates -in "
             "{dir}/host.pem' tells of this host's", "A new certificate, the right clock, or one of the same authority.",
@@ -528,7 +555,8 @@ SERVER = [
             "a valid client certificate of this server's authority is needed: 'openssl x509 -noout -issuer -dates -in "
             "{dir}/host.pem' tells of this host's", None, pair("alpha", other=True)),
     Mistake("a command by somebody who may not", "pbctl evict db beta --config {dir}",
-            "commands are for the volume's nodes and for operators: do it on a node, or with the certificate of one of \"operators\"",
+            "commands are for the volume's nodes and for operators: do it on a node, or with the certificate of one "
+            "of \"operators\"",
             "Do so.", pair("gamma")),
     Mistake("a node that has no replica", "pbctl switch db gamma --config {dir}",
             "db has no replica on node gamma: its nodes are alpha, beta", "Name one of them."),

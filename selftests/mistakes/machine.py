@@ -53,7 +53,8 @@ class Bench:
     def begin(self):
         """Take away what the last one has used, and make new disks."""
         self.stack.close()
-        self.names = {"volume": VOLUME, "other": OTHER, "a": letter("a"), "b": letter("b"), "c": letter("c"), "d": letter("d"),
+        self.names = {"volume": VOLUME, "other": OTHER, "a": letter("a"), "b": letter("b"), "c": letter("c"),
+                      "d": letter("d"),
                       "mA": self._taken, "file": f"{WORK}/data", "dir": WORK}
         self.names["data"] = self.names["dev"] = self.disk("data", SIZE)
         self.names["meta"] = self.disk("meta", META)
@@ -250,7 +251,8 @@ SET_UP = [
             "``umount`` it and take it out of ``/etc/fstab``; or it is the wrong disk.", mounted),
     Mistake("the same: swap", NEW + " --blank", IN_USE, None, swapping),
     Mistake("the same: another device is on it", NEW + " --blank", IN_USE, None, below),
-    Mistake("the same: a volume that is up has it for data", "pbctl create vol --data {mA} --meta {meta} --blank", IN_USE,
+    Mistake("the same: a volume that is up has it for data", "pbctl create vol --data {mA} --meta {meta} --blank",
+            IN_USE,
             None, also(dev="mA")),
     Mistake("the same: a volume that is up has it for metadata", "pbctl create vol --data {data} --meta {mA} --blank",
             IN_USE, None, also(dev="mA")),
@@ -259,34 +261,37 @@ SET_UP = [
     Mistake("the disk is read-only", NEW + " --blank", "{dev} is read-only: 'blockdev --setrw' may help",
             "Else: a switch on it, a snapshot, a storage that can only be read.", read_only),
     Mistake("the disk is too small", "pbctl create vol --data {data} --blank",
-            "{dev}: {n} sectors are too few for a metadata area: give a device of {m} or more", None, sized("data", MIB)),
+            "{dev}: {n} sectors are too few for a metadata area: give a device of {m} or more", None,
+            sized("data", MIB)),
     Mistake("the metadata device is too small", NEW + " --blank",
             "{dev}: {n} sectors are too few for a metadata area: give a device of {m} or more", None,
             steps(sized("meta", MIB), also(dev="meta"))),
     Mistake("the metadata device is too small for a volume of that size", NEW + " --blank --region-size 4KiB --maps 7",
-            "{meta}: the metadata area is too small for the volume's dirty maps: it is enough for {n} sectors; a larger "
-            "--region-size or fewer --maps take less", "Or take a larger metadata device.", sized("data", 1 << 40)),
+            "{meta}: the metadata area is too small for the volume's dirty maps: it is enough for {n} sectors; a "
+            "larger --region-size or fewer --maps take less", "Or take a larger metadata device.", sized("data", 1 << 40)),
     Mistake("the name is taken", "pbctl create A --data {data} --meta {meta} --blank",
             "there is a device-mapper device named 'A' already: 'pbctl remove A' or choose another name",
             "If it is the volume itself, it is up: nothing to do."),
     Mistake("it is not said what a new replica is worth", NEW,
-            "there is no superblock on {meta}: say --declare-synced if {data} holds the volume's data, --blank if it is to be "
-            "filled", "If there should be one, it is the wrong disk."),
+            "there is no superblock on {meta}: say --declare-synced if {data} holds the volume's data, --blank if it "
+            "is to be filled", "If there should be one, it is the wrong disk."),
     Mistake("the same, with the metadata on the data device", "pbctl create vol --data {data}",
-            "there is no superblock at the end of {data}: if the device was enlarged, its metadata is where it ended before (see "
-            "'Larger volumes' in dm-pb.rst); for a new replica say --declare-synced if the device holds the volume's data, "
-            "--blank if it is to be filled", "If there should be one, look for it first."),
+            "there is no superblock at the end of {data}: if the device was enlarged, its metadata is where it ended "
+            "before (see 'Larger volumes' in dm-pb.rst); for a new replica say --declare-synced if the device holds the volume's "
+            "data, --blank if it is to be filled", "If there should be one, look for it first."),
     Mistake("something is on the disk that would be given up", NEW + " --blank",
             "{dev} holds something (ext2), which --blank gives up: --declare-synced keeps it, --force lets it go",
             "Look at it (``blkid``) before you force anything.", ext()),
     Mistake("something is on the metadata device", NEW + " --blank",
             "{meta} holds something (ext2) that would be overwritten: wipe it, or --force if it may go",
             "Look at it; ``wipefs -a`` if it may go.", ext("meta")),
-    Mistake("the metadata would be written over the end of a file system", "pbctl create vol --data {data} --declare-synced",
-            "{data} holds something (ext2) and the volume ends {n} sectors before it does: use --meta DEV and the full size, or "
-            "shrink it to {m} sectors first and say --force", "*From existing data* in runbook.rst.", ext()),
+    Mistake("the metadata would be written over the end of a file system",
+            "pbctl create vol --data {data} --declare-synced",
+            "{data} holds something (ext2) and the volume ends {n} sectors before it does: use --meta DEV and the "
+            "full size, or shrink it to {m} sectors first and say --force", "*From existing data* in runbook.rst.", ext()),
     Mistake("a replica that is there is declared new", NEW + " --blank",
-            "{meta} has a superblock, of volume {volume}, already: leave out --blank to set it up as it is, or wipe it first",
+            "{meta} has a superblock, of volume {volume}, already: leave out --blank to set it up as it is, or wipe "
+            "it first",
             "Wipe only what is to be thrown away: it may be the last copy.", replica()),
     Mistake("another volume's metadata", NEW + " --volume {other}",
             "{meta} has the metadata of volume {volume}, not of {other}: give the right device, or leave out --volume",
@@ -305,7 +310,8 @@ SET_UP = [
             "{meta} is a volume's metadata device ({volume}): give it as --meta, or --force to give it up",
             "Name both devices.", steps(sized("meta", SIZE), replica())),
     Mistake("a metadata device, where the metadata is at the data's end", NEW + " --blank",
-            "{data} has a volume's metadata ({volume}) at its end: leave out --meta to use it, or --force to give it up",
+            "{data} has a volume's metadata ({volume}) at its end: leave out --meta to use it, or --force to give it "
+            "up",
             "Leave it out.", replica(internal=True)),
     Mistake("a volume that is larger than its disk", NEW + " --blank --size 99999",
             "{data} has room for {n} sectors and the volume has {m}: make the device larger, or --size smaller",
@@ -320,8 +326,10 @@ SET_UP = [
             "Do so before anything else is done with it.", steps(replica(), shrunk)),
     Mistake("the metadata is damaged", NEW,
             "{meta}: superblock: wrong checksum: look at it with 'pbctl dump-meta {meta}'",
-            "This replica is lost.  If another one is synced: wipe it and set it up ``--blank``.", steps(replica(), damaged)),
-    Mistake("somebody else than root", NEW + " --blank", "no permission for /dev/dm-pb-control: run this as root", "Do so.",
+            "This replica is lost.  If another one is synced: wipe it and set it up ``--blank``.",
+            steps(replica(), damaged)),
+    Mistake("somebody else than root", NEW + " --blank", "no permission for /dev/dm-pb-control: run this as root",
+            "Do so.",
             user=NOBODY),
 ]
 
@@ -334,7 +342,8 @@ VOLUMES = [
     Mistake("a path that there is not", "pbctl resync /dev/mapper/vol9",
             "/dev/mapper/vol9: No such file or directory: 'pbctl status' lists the volumes", "Correct it."),
     Mistake("the volume is mounted, or somebody has it open", "pbctl remove A --retry 0",
-            "A is in use: unmount it or close what has it open, then remove it again", "``fuser -vm /dev/mapper/A`` says who.",
+            "A is in use: unmount it or close what has it open, then remove it again",
+            "``fuser -vm /dev/mapper/A`` says who.",
             held),
     Mistake("an older view", "pbctl view set A --number 1 --member {a} --member {b}",
             "A: older than the current view: 'pbctl status A' says how it is", "One more than the current number."),
@@ -344,12 +353,14 @@ VOLUMES = [
             "C: the view calls this replica synced and it is not: 'pbctl status C' says how it is",
             "``UUID:NAME:unsynced``, as a backup: it gets a copy."),
     Mistake("a connection before there is a view", "pbctl connect C 127.0.0.1",
-            "C: this replica (unconfirmed) has no neighbour in view 0: set a view with two members first", "*pbctl view set*."),
+            "C: this replica (unconfirmed) has no neighbour in view 0: set a view with two members first",
+            "*pbctl view set*."),
     Mistake("nobody listens on the other node, or the port is closed", "pbctl connect D 127.0.0.1:1",
             "D: cannot connect to 127.0.0.1:1: Connection refused: nobody listens there yet, or a firewall refuses it",
             "``pbctl listen`` there; open 7780/tcp (pbviewd: 7401, 7402)."),
     Mistake("there is no way to the other node", "pbctl connect D 192.0.2.1",
-            "D: cannot connect to 192.0.2.1:7780: Network is unreachable: look at the address, the cable and 'ip route'",
+            "D: cannot connect to 192.0.2.1:7780: Network is unreachable: look at the address, the cable and 'ip "
+            "route'",
             "``ping`` it."),
     Mistake("DNS does not know the other node", "pbctl connect D beta.invalid",
             "cannot find the address of 'beta.invalid': {text}: is it in /etc/hosts or in DNS?", "Better an address."),
@@ -357,11 +368,13 @@ VOLUMES = [
             "D: the peer did not say hello in time: is the volume set up there and in the same view?",
             "*pbctl status* on both; the port.", listener),
     Mistake("a member that there is not", "pbctl connect D 127.0.0.1 --peer {a}",
-            "D: replica {a} is not a neighbour in view 1: 'pbctl view show' lists the members", "Leave out ``--peer``."),
+            "D: replica {a} is not a neighbour in view 1: 'pbctl view show' lists the members",
+            "Leave out ``--peer``."),
     Mistake("the port is in use", "pbctl listen D 127.0.0.1:{port}",
             "cannot listen on 127.0.0.1:{port}: Address already in use: 'ss -ltnp' says by whom", None, listener),
     Mistake("nobody comes", "pbctl listen D 127.0.0.1:7788 --wait 0.3",
-            "D: nobody connected in time: is 'pbctl connect' running on the other node?", "Start it there; look at the firewall."),
+            "D: nobody connected in time: is 'pbctl connect' running on the other node?",
+            "Start it there; look at the firewall."),
     Mistake("there is nothing to close", "pbctl disconnect C",
             "C: there is no such connection: 'pbctl status' shows those that there are", "Nothing to do."),
     Mistake("the backup is asked to compare", "pbctl verify B",
@@ -391,8 +404,10 @@ def line(words, begin=0):
 
 TABLE_LINES = [
     Mistake("too few words", line("{volume} {data}"),
-            "needs volume UUID, data device, metadata device or -, number of options (-EINVAL)", "dm-pb.rst has the line."),
-    Mistake("the volume's UUID is none", line("vol {data} {meta} 0"), "the volume must be a UUID (-EINVAL)", "``uuidgen``."),
+            "needs volume UUID, data device, metadata device or -, number of options (-EINVAL)",
+            "dm-pb.rst has the line."),
+    Mistake("the volume's UUID is none", line("vol {data} {meta} 0"), "the volume must be a UUID (-EINVAL)",
+            "``uuidgen``."),
     Mistake("an option that there is not", line("{volume} {data} {meta} 2 colour blue"), "unknown option (-EINVAL)",
             "dm-pb.rst lists them."),
     Mistake("options counted wrongly", line("{volume} {data} {meta} 3 format blank name"),
@@ -408,8 +423,10 @@ TABLE_LINES = [
     Mistake("the disk is not there, is no disk, or is in use", line("{volume} /dev/sdz {meta} 0"),
             "cannot open the data device ({text})", "*pbctl create* says which of them."),
     Mistake("the same: a file", line("{volume} {dir}/data {meta} 0"), "cannot open the data device ({text})", None),
-    Mistake("the same: it is mounted", line("{volume} {data} {meta} 0"), "cannot open the data device ({text})", None, mounted),
-    Mistake("the metadata device is not there", line("{volume} {data} /dev/sdz 0"), "cannot open the metadata device ({text})",
+    Mistake("the same: it is mounted", line("{volume} {data} {meta} 0"), "cannot open the data device ({text})",
+            None, mounted),
+    Mistake("the metadata device is not there", line("{volume} {data} /dev/sdz 0"),
+            "cannot open the metadata device ({text})",
             "The same for this one."),
     Mistake("the data device is read-only", line("{volume} {data} {meta} 0"), "the data device is read-only (-EROFS)",
             "``blockdev --setrw``.", read_only),
@@ -419,7 +436,8 @@ TABLE_LINES = [
     Mistake("there is no replica, and no new one is wanted", line("{volume} {data} {meta} 0"),
             "no superblock of dm-pb (-ENODATA)", "``format``, for a new one; else it is the wrong disk."),
     Mistake("a new replica over an old one", line("{volume} {data} {meta} 6 format blank name vol replica {a}"),
-            "a superblock is there already, not formatting (-EEXIST)", "Without ``format`` it is set up as it is.", replica()),
+            "a superblock is there already, not formatting (-EEXIST)", "Without ``format`` it is set up as it is.",
+            replica()),
     Mistake("another volume's metadata", line("{other} {data} {meta} 0"),
             "the superblock is another volume's (-EMEDIUMTYPE)", "It is the wrong disk, or the wrong UUID.", replica()),
 ]

@@ -87,7 +87,8 @@ def rows(mistakes):
 
 def sections(tables):
     """{section: its text on the page}."""
-    head = ".. list-table::\n   :header-rows: 1\n   :widths: 50 20 30\n\n   * - You see\n     - It means\n     - What to do\n"
+    head = (".. list-table::\n   :header-rows: 1\n   :widths: 50 20 30\n\n"
+            "   * - You see\n     - It means\n     - What to do\n")
     return {name: f"{MARK.format(name)}\n\n{head}{rows(mistakes)}" for name, mistakes in tables.items()}
 
 
