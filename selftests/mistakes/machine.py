@@ -268,7 +268,8 @@ SET_UP = [
             steps(sized("meta", MIB), also(dev="meta"))),
     Mistake("the metadata device is too small for a volume of that size", NEW + " --blank --region-size 4KiB --maps 7",
             "{meta}: the metadata area is too small for the volume's dirty maps: it is enough for {n} sectors; a "
-            "larger --region-size or fewer --maps take less", "Or take a larger metadata device.", sized("data", 1 << 40)),
+            "larger --region-size or fewer --maps take less", "Or take a larger metadata device.",
+            sized("data", 1 << 40)),
     Mistake("the name is taken", "pbctl create A --data {data} --meta {meta} --blank",
             "there is a device-mapper device named 'A' already: 'pbctl remove A' or choose another name",
             "If it is the volume itself, it is up: nothing to do."),
@@ -277,8 +278,8 @@ SET_UP = [
             "is to be filled", "If there should be one, it is the wrong disk."),
     Mistake("the same, with the metadata on the data device", "pbctl create vol --data {data}",
             "there is no superblock at the end of {data}: if the device was enlarged, its metadata is where it ended "
-            "before (see 'Larger volumes' in dm-pb.rst); for a new replica say --declare-synced if the device holds the volume's "
-            "data, --blank if it is to be filled", "If there should be one, look for it first."),
+            "before (see 'Larger volumes' in dm-pb.rst); for a new replica say --declare-synced if the device holds "
+            "the volume's data, --blank if it is to be filled", "If there should be one, look for it first."),
     Mistake("something is on the disk that would be given up", NEW + " --blank",
             "{dev} holds something (ext2), which --blank gives up: --declare-synced keeps it, --force lets it go",
             "Look at it (``blkid``) before you force anything.", ext()),
@@ -288,7 +289,8 @@ SET_UP = [
     Mistake("the metadata would be written over the end of a file system",
             "pbctl create vol --data {data} --declare-synced",
             "{data} holds something (ext2) and the volume ends {n} sectors before it does: use --meta DEV and the "
-            "full size, or shrink it to {m} sectors first and say --force", "*From existing data* in runbook.rst.", ext()),
+            "full size, or shrink it to {m} sectors first and say --force", "*From existing data* in runbook.rst.",
+            ext()),
     Mistake("a replica that is there is declared new", NEW + " --blank",
             "{meta} has a superblock, of volume {volume}, already: leave out --blank to set it up as it is, or wipe "
             "it first",
