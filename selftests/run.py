@@ -213,7 +213,7 @@ def unit_jobs():
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
                          "test_map", "test_lease", "test_views", "test_views_own", "test_link", "test_offer",
-                         "test_config", "test_store", "test_talk", "test_server", "test_http")]
+                         "test_config", "test_store", "test_talk", "test_server", "test_http", "test_advice")]
     # States and sequences.
     jobs.append(Job("unit/test_views_search", [os.path.join(HERE, "unit", "build", "test_views_search")]
                     + (["10000000", "3000000"] if LONG else [])))

@@ -167,6 +167,8 @@ void print_members(const struct pb_view *view, const u8 *self);
 /* How far a state transfer, a verification or a resize is, in one line. */
 #define PROGRESS_LINE	160
 
+/* The part of it that is done, from 0 to 1. */
+double sync_part(const struct pb_sync_info *sync);
 const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room);
 const char *verify_line(const struct pb_verify_info *verify, char *line,
 			size_t room);
