@@ -213,13 +213,15 @@ def unit_jobs():
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
                          "test_map", "test_lease", "test_views", "test_views_own", "test_link", "test_offer",
-                         "test_config", "test_store", "test_talk", "test_server", "test_http", "test_advice")]
+                         "test_config", "test_store", "test_talk", "test_server", "test_http", "test_advice",
+                         "test_rates")]
     # States and sequences.
     jobs.append(Job("unit/test_views_search", [os.path.join(HERE, "unit", "build", "test_views_search")]
                     + (["10000000", "3000000"] if LONG else [])))
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
+    jobs.append(Job("unit/test_shown", [sys.executable, os.path.join(HERE, "unit", "test_shown.py")]))
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:

@@ -14,6 +14,7 @@ static const struct verb * const verbs[] = {
 	&verb_create,
 	&verb_remove,
 	&verb_status,
+	&verb_top,
 	&verb_events,
 	&verb_connect,
 	&verb_listen,

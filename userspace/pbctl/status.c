@@ -2,7 +2,6 @@
 /*
  * pbctl status: how the volumes on this node are, and what to do about it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,61 +205,6 @@ static struct json_object *show_json(const struct pb_ioc_status *status,
 	return object;
 }
 
-/* All volumes, or those that were named. */
-static size_t choose(struct pb_ctl *ctl, char **names, int nr_names,
-		     struct pb_ioc_dev **devs)
-{
-	struct pb_error err;
-	size_t nr;
-	int i;
-
-	if (!nr_names) {
-		if (pb_ctl_list(ctl, devs, &nr, &err))
-			fail("%s", err.text);
-		return nr;
-	}
-	*devs = calloc(nr_names, sizeof(**devs));
-	if (!*devs)
-		fail("no memory");
-	for (i = 0; i < nr_names; i++) {
-		if (pb_dm_find(names[i], &(*devs)[i], &err))
-			fail("%s", err.text);
-	}
-	return nr_names;
-}
-
-/**
- * struct seen - a volume
- * @status: its
- * @name: of its device
- */
-struct seen {
-	struct pb_ioc_status	status;
-	char			name[PB_DM_NAME_LEN];
-};
-
-static size_t look(struct pb_ctl *ctl, const struct pb_ioc_dev *devs, size_t nr,
-		   bool named, struct seen **seen)
-{
-	struct pb_error err;
-	size_t i, have = 0;
-	int ret;
-
-	*seen = calloc(nr + 1, sizeof(**seen));
-	if (!*seen)
-		fail("no memory");
-	for (i = 0; i < nr; i++) {
-		ret = pb_ctl_status(ctl, &devs[i], &(*seen)[have].status, &err);
-		/* One of the list may have been removed since. */
-		if (ret == -ENODEV && !named)
-			continue;
-		if (ret)
-			fail("%s", err.text);
-		pb_dm_name(&devs[i], (*seen)[have++].name);
-	}
-	return have;
-}
-
 static void print_table(const struct seen *seen, size_t nr)
 {
 	struct table table;
@@ -270,8 +214,10 @@ static void print_table(const struct seen *seen, size_t nr)
 	for (i = 0; i < nr; i++)
 		add_row(&table, &seen[i].status, seen[i].name);
 	table_print_head(&table);
+	putchar('\n');
 	for (i = 0; i < nr; i++) {
 		table_print_row(&table, i);
+		putchar('\n');
 		print_advice(&seen[i].status, seen[i].name);
 	}
 	table_end(&table);
@@ -305,7 +251,6 @@ static void print_all(const struct seen *seen, size_t nr, bool named,
 static int run(int argc, char **argv)
 {
 	bool json = false, verbose = false;
-	struct pb_ioc_dev *devs;
 	struct seen *seen;
 	struct pb_error err;
 	struct pb_ctl ctl;
@@ -322,14 +267,12 @@ static int run(int argc, char **argv)
 	names = want_args(argc, argv, 0, argc);
 	if (pb_ctl_open(&ctl, &err))
 		fail("%s", err.text);
-	nr = choose(&ctl, names, argc - optind, &devs);
-	nr = look(&ctl, devs, nr, argc > optind, &seen);
+	nr = look(&ctl, names, argc - optind, true, &seen);
 	if (json)
 		print_all_json(seen, nr);
 	else
 		print_all(seen, nr, argc > optind, verbose);
 	free(seen);
-	free(devs);
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;
 }

@@ -80,9 +80,7 @@ static void print_cell(const struct table *table, unsigned int column,
 		printf("%*s%s", pad, "", text);
 	else
 		printf("%s%*s", text, last ? 0 : pad, "");
-	if (last)
-		putchar('\n');
-	else
+	if (!last)
 		printf("%*s", GAP, "");
 }
 
@@ -100,4 +98,13 @@ void table_print_row(const struct table *table, size_t row)
 
 	for (i = 0; i < table->nr_columns; i++)
 		print_cell(table, i, table->cells[row * table->nr_columns + i]);
+}
+
+unsigned int table_width(const struct table *table)
+{
+	unsigned int i, width = 0;
+
+	for (i = 0; i < table->nr_columns; i++)
+		width += table->widths[i] + (i ? GAP : 0);
+	return width;
 }

@@ -44,8 +44,12 @@ void table_end(struct table *table);
  */
 void table_add(struct table *table, const char *fmt, ...) pb_printf(2, 3);
 
+/* Without the end of the line. */
 void table_print_head(const struct table *table);
 void table_print_row(const struct table *table, size_t row);
+
+/* Characters of a line. */
+unsigned int table_width(const struct table *table);
 
 /* Characters of a text in UTF-8. */
 size_t text_width(const char *text);
