@@ -221,7 +221,8 @@ def unit_jobs():
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
-    jobs.append(Job("unit/test_shown", [sys.executable, os.path.join(HERE, "unit", "test_shown.py")]))
+    for name in ("test_shown", "test_report"):
+        jobs.append(Job(f"unit/{name}", [sys.executable, os.path.join(HERE, "unit", f"{name}.py")]))
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:

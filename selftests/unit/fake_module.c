@@ -4,7 +4,8 @@
  * above the ioctls can be tried where no module is loaded.
  *
  * PB_WORLD names its volumes, separated by commas: see kinds[].  Each look at a
- * volume finds that it has done a little more.
+ * volume finds that it has done a little more.  PB_SAYS is why the last connection
+ * ended.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -176,6 +177,10 @@ int __wrap_pb_ctl_status(struct pb_ctl *ctl, const struct pb_ioc_dev *dev,
 	for (i = 0; i < PB_CNT_NR; i++)
 		status->counters[i] = 1000000 * (u64)(i + 1) + 100 * looks;
 	kinds[dev->minor].make(status);
+	if (getenv("PB_SAYS"))
+		snprintf(status->downstream.reason,
+			 sizeof(status->downstream.reason), "%s",
+			 getenv("PB_SAYS"));
 	return 0;
 }
 
