@@ -221,7 +221,7 @@ def unit_jobs():
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
-    for name in ("test_shown", "test_report"):
+    for name in ("test_shown", "test_report", "test_metrics"):
         jobs.append(Job(f"unit/{name}", [sys.executable, os.path.join(HERE, "unit", f"{name}.py")]))
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))

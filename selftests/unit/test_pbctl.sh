@@ -90,7 +90,7 @@ B=bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb
 Z=00000000-0000-0000-0000-000000000000
 
 # Help: every verb has a usage line and an example, asked for in each way.
-verbs="create remove status top events connect listen disconnect policy resync resize verify dump-meta info report \
+verbs="create remove status top events connect listen disconnect policy resync resize verify dump-meta info metrics report \
 up down volumes history switch evict add force-primary-data-may-be-lost"
 prints 'Usage: pbctl VERB' --help
 prints 'Usage: pbctl VERB' help
@@ -167,6 +167,8 @@ refused 2 'at least 0.1' top --interval 0.01
 refused 2 'time in seconds' top --interval fast
 refused 2 'not in' top --count 0
 refused 2 'written out' top --asc
+refused 2 'needs a value' metrics -o
+refused 2 'what is' metrics vol
 refused 2 'needs a value' report -o
 refused 2 'needs a value' report --output
 refused 2 'what is' report file

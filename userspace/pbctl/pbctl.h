@@ -39,6 +39,7 @@ extern const struct verb verb_status;
 extern const struct verb verb_events;
 extern const struct verb verb_top;
 extern const struct verb verb_report;
+extern const struct verb verb_metrics;
 extern const struct verb verb_connect;
 extern const struct verb verb_listen;
 extern const struct verb verb_disconnect;
