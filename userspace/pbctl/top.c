@@ -90,7 +90,7 @@ static const int signals[] = {
 	SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH,
 };
 
-static volatile sig_atomic_t caught;
+static int caught;
 static sigset_t waiting;
 
 static struct termios keys;
@@ -99,7 +99,7 @@ static bool on_screen;
 
 static void catch(int signal)
 {
-	caught = signal;
+	__atomic_store_n(&caught, signal, __ATOMIC_RELAXED);
 }
 
 static void catch_signals(void)
@@ -194,7 +194,7 @@ static void follow(struct top *top, const struct seen *seen, size_t nr)
 				      &track->rates);
 			history_add(&track->writes, track->rates.writes);
 		}
-		strcpy(track->name, seen[i].name);
+		memcpy(track->name, seen[i].name, sizeof(track->name));
 		track->incarnation = seen[i].status.incarnation;
 		track->looked_ms = now;
 		memcpy(track->counters, seen[i].status.counters,
@@ -379,10 +379,10 @@ static bool wait_until(struct top *top, u64 when)
 		};
 		int signal, nr;
 
-		caught = 0;
+		__atomic_store_n(&caught, 0, __ATOMIC_RELAXED);
 		nr = ppoll(keys_taken ? &key : NULL, keys_taken, &left,
 			   &waiting);
-		signal = caught;
+		signal = __atomic_load_n(&caught, __ATOMIC_RELAXED);
 		if (is_end(signal) || (nr > 0 && ends()))
 			return false;
 		if (signal == SIGTSTP && top->screen)
