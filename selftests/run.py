@@ -226,6 +226,7 @@ def unit_jobs():
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:
+        jobs.append(Job("unit/test_page", [sys.executable, os.path.join(HERE, "unit", "test_page.py")]))
         jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=1200))
     jobs.append(Job("rig/test_vdisk", [os.path.join(HERE, "rig", "test_vdisk.py")]))
     jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=900))
