@@ -299,6 +299,9 @@ def check_page(where, proxy):
     dom, complaints = browse(where, proxy.url + "?volume=db", "--dump-dom")
     point("the page of one volume", dom.count("<section") == 1 and "View 4" in dom and 'http-equiv="refresh"' in dom and
           not complaints, dom[:600])
+    links = {a["href"] for a in page.all("a")}
+    wrong = {link for link in links if not link.startswith("#") and proxy.server.ask("admin", link)[0] != 200}
+    point("every link leads somewhere", len(links) == 8 and not wrong, wrong or links)
     shot = os.path.join(BUILD, "page.png")
     if os.path.exists(shot):
         os.unlink(shot)

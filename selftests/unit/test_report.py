@@ -184,7 +184,7 @@ def sound(tool, where):
     point("metadata of this host's replicas is dumped", "no superblock" in files.get("metadata/db.json", ""), done)
     point("and not written", os.stat(f"{where}/meta").st_mtime_ns == before.st_mtime_ns)
     point("the server is asked, and that it does not answer is in it",
-          "exit status 1" in files.get("server-volumes.json", "") and "history/db.json" in files, files.keys())
+          "exit status 1" in files.get("server-volumes.json", "") and "history/db.json" not in files, files.keys())
 
 
 def interrupted(tool, where):

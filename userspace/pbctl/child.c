@@ -77,16 +77,16 @@ static int finish(pid_t pid, u64 until)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void child_output(const char * const *argv, unsigned int ms, FILE *out)
+int child_output(const char * const *argv, unsigned int ms, FILE *out)
 {
 	u64 until = pb_boot_ms() + ms;
-	int fds[2], ret, status;
+	int fds[2], ret, status = -1;
 	bool whole;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC)) {
 		fprintf(out, "[%s: %s]\n", argv[0], strerror(errno));
-		return;
+		return -1;
 	}
 	ret = start(argv, fds[1], &pid);
 	close(fds[1]);
@@ -103,4 +103,5 @@ void child_output(const char * const *argv, unsigned int ms, FILE *out)
 			fprintf(out, "[exit status %d]\n", status);
 	}
 	close(fds[0]);
+	return status;
 }

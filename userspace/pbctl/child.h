@@ -13,7 +13,9 @@
  * @ms: how long it may take
  * @out: gets what it writes to standard output and error, and a line in
  *	brackets if it cannot be run, fails or takes too long
+ *
+ * Return: its exit status; -1 if it has none.
  */
-void child_output(const char * const *argv, unsigned int ms, FILE *out);
+int child_output(const char * const *argv, unsigned int ms, FILE *out);
 
 #endif /* PBCTL_CHILD_H */

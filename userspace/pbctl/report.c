@@ -22,8 +22,10 @@
 #include "pbctl.h"
 #include "redact.h"
 
-/* How long a command may take, ms. */
+/* How long a command may take, ms; and all of them, but for the least of each. */
 #define PATIENCE_MS	15000
+#define ALL_MS		120000
+#define LEAST_MS	1000
 /* More than any file that is wanted has. */
 #define MAX_FILE	(16 << 20)
 #define SELF		"/proc/self/exe"
@@ -45,6 +47,7 @@ static const struct option options[] = {
  * @top: in it, all that goes into the file; its name is the last part
  * @self: path of this program
  * @output: the file, as long as it is not whole
+ * @until: commands should be done by then, in pb_boot_ms()
  */
 static struct report {
 	const char	*config;
@@ -52,6 +55,7 @@ static struct report {
 	char		top[192];
 	char		self[4096];
 	const char	*output;
+	u64		until;
 } report;
 
 static int remove_one(const char *path, const struct stat *st, int type,
@@ -117,23 +121,36 @@ static bool is_json(const char *name)
 	return len > 5 && !strcmp(name + len - 5, ".json");
 }
 
-static void save_command(const char *name, const char * const *argv)
+/* Where many things hang each gets less time. */
+static unsigned int patience(void)
+{
+	u64 now = pb_boot_ms();
+	u64 left = report.until > now ? report.until - now : 0;
+
+	return left > PATIENCE_MS ? PATIENCE_MS :
+	       left < LEAST_MS ? LEAST_MS : left;
+}
+
+/* Returns the command's exit status, or -1. */
+static int save_command(const char *name, const char * const *argv)
 {
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
+	int status;
 
 	if (!out)
 		fail("no memory");
-	child_output(argv, PATIENCE_MS, out);
+	status = child_output(argv, patience(), out);
 	if (fclose(out))
 		fail("no memory");
 	save(name, text, is_json(name) ? redact_json : redact_text);
 	free(text);
+	return status;
 }
 
 /* pbctl itself, with up to so many words. */
-static void save_own(const char *name, ...)
+static int save_own(const char *name, ...)
 {
 	const char *argv[MAX_WORDS] = { report.self };
 	unsigned int nr = 1;
@@ -143,7 +160,7 @@ static void save_own(const char *name, ...)
 	while (nr < MAX_WORDS - 1 && (argv[nr] = va_arg(args, const char *)))
 		nr++;
 	va_end(args);
-	save_command(name, argv);
+	return save_command(name, argv);
 }
 
 /* NULL if it cannot be read: @why says so, in the place of the text. */
@@ -269,7 +286,7 @@ static void save_kernel_log(void)
 
 	if (!out)
 		fail("no memory");
-	child_output(argv, PATIENCE_MS, out);
+	child_output(argv, patience(), out);
 	fclose(out);
 	save("kernel-log", text, keep_ours);
 	free(text);
@@ -382,8 +399,10 @@ static void save_views(const struct pb_config *config)
 	char name[64];
 	u32 i;
 
-	save_own("server-volumes.json", "volumes", "--json", "--config",
-		 report.config, NULL);
+	/* Who does not answer once is not asked for each volume. */
+	if (save_own("server-volumes.json", "volumes", "--json", "--config",
+		     report.config, NULL))
+		return;
 	make_dir("history");
 	for (i = 0; i < config->nr_volumes; i++) {
 		snprintf(name, sizeof(name), "history/%s.json",
@@ -415,6 +434,7 @@ static void save_configured(void)
 
 static void gather(void)
 {
+	report.until = pb_boot_ms() + ALL_MS;
 	save_own("version", "--version", NULL);
 	save_own("module.json", "info", "--json", NULL);
 	save_own("status.json", "status", "--json", NULL);
