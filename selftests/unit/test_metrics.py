@@ -15,6 +15,7 @@ import tempfile
 
 from test_shown import TOP, Tool, build, point, results
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(TOP, "Documentation", "examples")
 SAMPLE = re.compile(r'^([a-z_:][a-z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?[0-9.e+-]+)$')
 
@@ -129,16 +130,21 @@ def used(metrics):
 
 
 def promtool(text):
-    """Prometheus' own opinion."""
+    """Prometheus' own opinion; and alerts_test.yml: alerts come when they should, and not before."""
     tool = shutil.which("promtool")
-    for what, args, given in (("rules", [os.path.join(EXAMPLES, "alerts.yml")], None), ("metrics", [], text)):
-        if not tool:
-            results.append(True)
-            print(f"ok {len(results)} - promtool check {what} # SKIP promtool (package prometheus) is not installed")
-            continue
-        done = subprocess.run([tool, "check", what, *args], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False)
-        point(f"promtool check {what}", done.returncode == 0, done.stdout)
+    with tempfile.TemporaryDirectory(prefix="pb-alerts-") as tmp:
+        for path in (os.path.join(EXAMPLES, "alerts.yml"), os.path.join(HERE, "alerts_test.yml")):
+            shutil.copy(path, tmp)
+        for args, given in ((["check", "rules", "alerts.yml"], None), (["test", "rules", "alerts_test.yml"], None),
+                            (["check", "metrics"], text)):
+            name = " ".join(["promtool", *args])
+            if not tool:
+                results.append(True)
+                print(f"ok {len(results)} - {name} # SKIP promtool (package prometheus) is not installed")
+                continue
+            done = subprocess.run([tool, *args], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, check=False, cwd=tmp)
+            point(name, done.returncode == 0, done.stdout)
 
 
 def main():

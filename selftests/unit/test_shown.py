@@ -161,6 +161,20 @@ def status_detail(tool):
           and volumes[1]["advice"][0].startswith("no link to beta"), volumes)
 
 
+def status_daemon(tool):
+    """Where pbviewd is set up, advice is not to be followed by hand."""
+    with tempfile.TemporaryDirectory(prefix="pb-shown-") as tmp:
+        before = tool.run("a-volume-cut-off", "status", "--config", tmp).stdout
+        with open(os.path.join(tmp, "pbviewd.conf"), "w", encoding="ascii"):
+            pass
+        after = tool.run("a-volume-cut-off", "status", "--config", tmp).stdout
+        point("status: pbviewd is mentioned where it is set up", "pbviewd" not in before and
+              after.startswith(before) and "leave 'pbctl view set', 'listen' and 'connect' to it" in after, after)
+        well = tool.run("db", "status", "--config", tmp).stdout
+        volumes = tool.run("a-volume-cut-off", "status", "--json", "--config", tmp).stdout
+        point("status: not if all is well, and not in JSON", "pbviewd" not in well and json.loads(volumes), well)
+
+
 def events(tool):
     """An object a line, with the members that the manual has."""
     done = tool.run("db", "events", "--json", "--count", "3")
@@ -250,7 +264,7 @@ def main():
     print("TAP version 13")
     with tempfile.TemporaryDirectory(prefix="pb-shown-") as tmp:
         tool = Tool(build(tmp))
-        for part in (status_table, status_detail, events, top_lines, top_ends, top_screen):
+        for part in (status_table, status_detail, status_daemon, events, top_lines, top_ends, top_screen):
             part(tool)
     print(f"1..{len(results)}")
     return 0 if all(results) else 1

@@ -5,16 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "advice.h"
 #include "pbctl.h"
 #include "table.h"
 
-enum { OPT_JSON = 256 };
+enum { OPT_JSON = 256, OPT_CONFIG };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
@@ -124,6 +126,9 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	print_reads(status);
 }
 
+/* Lines of advice so far. */
+static unsigned int advised;
+
 static void print_advice(const struct pb_ioc_status *status, const char *name)
 {
 	struct advice advice;
@@ -132,6 +137,18 @@ static void print_advice(const struct pb_ioc_status *status, const char *name)
 	advise(status, name, &advice);
 	for (i = 0; i < advice.nr; i++)
 		printf("  ! %s\n", advice.lines[i]);
+	advised += advice.nr;
+}
+
+/* Advice is about the kernel; where pbviewd runs it is not to be acted for. */
+static void mention_daemon(const char *dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, PB_CONFIG_HOST);
+	if (advised && !access(path, F_OK))
+		puts("This host is set up for pbviewd, which sets views and connects by itself: see\n"
+		     "'pbctl volumes' first, and leave 'pbctl view set', 'listen' and 'connect' to it.");
 }
 
 static void show_text(const struct pb_ioc_status *status, const char *name,
@@ -251,6 +268,7 @@ static void print_all(const struct seen *seen, size_t nr, bool named,
 static int run(int argc, char **argv)
 {
 	bool json = false, verbose = false;
+	const char *dir = PB_CONFIG_DIR;
 	struct seen *seen;
 	struct pb_error err;
 	struct pb_ctl ctl;
@@ -261,6 +279,8 @@ static int run(int argc, char **argv)
 	while ((option = next_option(argc, argv, options)) != -1) {
 		if (option == OPT_JSON)
 			json = true;
+		else if (option == OPT_CONFIG)
+			dir = optarg;
 		else
 			verbose = true;
 	}
@@ -272,6 +292,7 @@ static int run(int argc, char **argv)
 		print_all_json(seen, nr);
 	else
 		print_all(seen, nr, argc > optind, verbose);
+	mention_daemon(dir);
 	free(seen);
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;
@@ -279,14 +300,16 @@ static int run(int argc, char **argv)
 
 const struct verb verb_status = {
 	.name = "status",
-	.args = "[NAME...] [--json] [-v]",
+	.args = "[NAME...] [--json] [-v] [--config DIR]",
 	.summary = "show volumes, and what to do when something is wrong",
 	.help =
 "Shows a line for each volume on this node, or all about those that are named.  A\n"
 "line that starts with '!' says what is wrong and what to do.\n\n"
 "  --json          print a JSON array with an object for each volume, counters\n"
 "                  and advice included\n"
-"  -v, --verbose   all about each volume, and its counters\n\n"
+"  -v, --verbose   all about each volume, and its counters\n"
+"  --config DIR    another directory than " PB_CONFIG_DIR ": advice says so where\n"
+"                  pbviewd is set up\n\n"
 "Example: pbctl status vol0 -v\n",
 	.run = run,
 };
