@@ -16,6 +16,8 @@ import tempfile
 from test_shown import TOP, Tool, build, point, results
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+CACHE = os.environ.get("PB_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "dm-pb")
 EXAMPLES = os.path.join(TOP, "Documentation", "examples")
 SAMPLE = re.compile(r'^([a-z_:][a-z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (-?[0-9.e+-]+)$')
 
@@ -131,7 +133,8 @@ def used(metrics):
 
 def promtool(text):
     """Prometheus' own opinion; and alerts_test.yml: alerts come when they should, and not before."""
-    tool = shutil.which("promtool")
+    unpacked = os.path.join(CACHE, "prometheus", "usr", "bin", "promtool")
+    tool = shutil.which("promtool") or shutil.which(unpacked)
     with tempfile.TemporaryDirectory(prefix="pb-alerts-") as tmp:
         for path in (os.path.join(EXAMPLES, "alerts.yml"), os.path.join(HERE, "alerts_test.yml")):
             shutil.copy(path, tmp)
@@ -140,7 +143,7 @@ def promtool(text):
             name = " ".join(["promtool", *args])
             if not tool:
                 results.append(True)
-                print(f"ok {len(results)} - {name} # SKIP promtool (package prometheus) is not installed")
+                print(f"ok {len(results)} - {name} # SKIP no promtool: scripts/deps.sh long")
                 continue
             done = subprocess.run([tool, *args], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True, check=False, cwd=tmp)

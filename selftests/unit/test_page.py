@@ -313,7 +313,7 @@ def main():
     """All of it."""
     print("TAP version 13")
     if not shutil.which("chromium"):
-        print("1..0 # SKIP chromium is not installed: scripts/deps.sh browser")
+        print("1..0 # SKIP chromium is not installed: scripts/deps.sh long")
         return EXIT_SKIP
     with tempfile.TemporaryDirectory(prefix="pb-page-") as tmp:
         server = Server(tmp)
