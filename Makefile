@@ -71,7 +71,7 @@ check:
 test: test-deps
 	$(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
 
-test-long: test-deps
+test-long: long-deps
 	PB_LONG=1 $(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
 
 test-debug: source-deps
@@ -82,6 +82,9 @@ ci: source-deps
 
 test-deps:
 	$(TOP)scripts/deps.sh test
+
+long-deps:
+	$(TOP)scripts/deps.sh long
 
 source-deps:
 	$(TOP)scripts/deps.sh source
@@ -117,4 +120,4 @@ clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
 .PHONY: all module userspace install deps check test test-long test-debug ci \
-	test-deps source-deps bench-deps demo-deps bench demo dkms-test dist clean
+	test-deps long-deps source-deps bench-deps demo-deps bench demo dkms-test dist clean

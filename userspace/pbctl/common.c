@@ -59,9 +59,12 @@ static void short_options(const struct option *options, char *text)
 	int len = 0;
 
 	text[len++] = ':';
-	for (; options->name && len < MAX_SHORT - 1; options++) {
-		if (options->val > ' ' && options->val <= '~')
-			text[len++] = options->val;
+	for (; options->name && len < MAX_SHORT - 2; options++) {
+		if (options->val <= ' ' || options->val > '~')
+			continue;
+		text[len++] = options->val;
+		if (options->has_arg)
+			text[len++] = ':';
 	}
 	text[len] = '\0';
 }
