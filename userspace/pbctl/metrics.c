@@ -83,13 +83,13 @@ static const struct {
 	[PB_CNT_LINK_WAITS] = { false, "Requests that waited for a connection or a view." },
 	[PB_CNT_FAILED_BIOS] = { false, "Writes given up for want of an ack." },
 	[PB_CNT_TX_MESSAGES] = { false, "Messages sent to the neighbour." },
-	[PB_CNT_TX_BYTES] = { false, "Payload bytes of these." },
+	[PB_CNT_TX_BYTES] = { false, "Bytes put on sockets, headers too." },
 	[PB_CNT_TX_SENDS] = { false, "Calls of sendmsg." },
 	[PB_CNT_TX_FULL] = { false, "Sends that found the socket full." },
 	[PB_CNT_TX_HANDOVERS] = { false, "Runs of the sending worker." },
 	[PB_CNT_RESENT] = { false, "Messages sent again after a new connection." },
 	[PB_CNT_RX_MESSAGES] = { false, "Messages received from the neighbour." },
-	[PB_CNT_RX_BYTES] = { false, "Payload bytes of these." },
+	[PB_CNT_RX_BYTES] = { false, "Bytes taken from sockets, headers too." },
 	[PB_CNT_RX_CALLS] = { false, "Calls of recvmsg." },
 	[PB_CNT_RX_REFUSED] = { false, "Messages and hellos that were refused." },
 	[PB_CNT_RX_THROTTLED] = { false, "Times that receiving paused at the memory bound." },
@@ -120,6 +120,7 @@ static const struct {
 	[PB_CNT_EARLY_FLUSHES] = { false, "Flushes sent before they were asked for." },
 	[PB_CNT_EARLY_HITS] = { false, "Flushes asked for that one of those served." },
 	[PB_CNT_ACKS_AT_ONCE] = { false, "Of the acks received, those taken without a worker." },
+	[PB_CNT_TX_SHARED] = { true, "Of the bytes sent, those that were not copied." },
 };
 
 static_assert(ARRAY_SIZE(counters) == PB_CNT_NR);
