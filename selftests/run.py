@@ -220,6 +220,7 @@ def unit_jobs():
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
+    jobs.append(Job("unit/test_init", [os.path.join(HERE, "unit", "test_init.sh")], env={"PBCTL": PBCTL}))
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:

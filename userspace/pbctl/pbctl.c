@@ -26,6 +26,7 @@ static const struct verb * const verbs[] = {
 	&verb_resize,
 	&verb_dump_meta,
 	&verb_info,
+	&verb_init,
 	&verb_up,
 	&verb_down,
 	&verb_volumes,
