@@ -6,6 +6,7 @@
 #   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
 #   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
 #   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
+#   scripts/deps.sh docs      Sphinx, and what checks manual pages
 #   scripts/deps.sh bench     as for demo, and what "make bench" compares with
 #
 # Kernel images and PostgreSQL are unpacked in the cache, not installed: nothing
@@ -117,13 +118,22 @@ install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-de
 	libsqlite3-dev libsystemd-dev kmod rsync
 [ -n "$(headers_of 6)" ] || install linux-headers-amd64
 
+# What makes HTML of Documentation/, and checks it.
+docs() {
+	install python3-sphinx graphviz man-db mandoc
+}
+
 case $what in
 build)
+	;;
+docs)
+	docs
 	;;
 test | source | bench | demo)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
-		clang libclang-rt-14-dev llvm dkms man-db
+		clang libclang-rt-14-dev llvm dkms
+	docs
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
@@ -135,6 +145,6 @@ test | source | bench | demo)
 	fi
 	;;
 *)
-	die "say build, test, source, bench or demo"
+	die "say build, test, source, docs, bench or demo"
 	;;
 esac
