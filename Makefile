@@ -8,7 +8,7 @@
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
 # make demo            PostgreSQL on a volume: its machine dies, and nothing is lost
-# make bench           metadata writes beside DRBD, fail-over time; BENCH=speed, costs, volumes, regions
+# make bench           speed and costs beside DRBD and md, an hour; BENCH=metadata, failover, volumes, regions
 # make dkms-test       add, build, install and remove with DKMS
 # make htmldocs        Documentation/ as HTML, in build/html
 # make dist            a tarball
@@ -72,7 +72,7 @@ check:
 test: test-deps
 	$(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
 
-test-long: test-deps
+test-long: long-deps
 	PB_LONG=1 $(PYTHON) $(TOP)selftests/run.py --kernels "$(KERNELS)" $(T)
 
 test-debug: source-deps
@@ -83,6 +83,9 @@ ci: source-deps
 
 test-deps:
 	$(TOP)scripts/deps.sh test
+
+long-deps:
+	$(TOP)scripts/deps.sh long
 
 source-deps:
 	$(TOP)scripts/deps.sh source
@@ -124,4 +127,5 @@ clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
 .PHONY: all module userspace install deps check test test-long test-debug ci \
-	test-deps source-deps bench-deps demo-deps bench demo htmldocs dkms-test dist clean
+	test-deps long-deps source-deps bench-deps demo-deps bench demo htmldocs \
+	dkms-test dist clean

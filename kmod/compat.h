@@ -11,6 +11,7 @@
 #include <linux/blkdev.h>
 #include <linux/bvec.h>
 #include <linux/device-mapper.h>
+#include <linux/skbuff.h>
 #include <crypto/sha2.h>
 #include <net/sock.h>
 
@@ -48,6 +49,24 @@ static inline void pb_compat_sock_no_task_frag(struct sock *sk)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 	sk->sk_use_task_frag = false;
+#endif
+}
+
+/* Until 6.10 the callback stood where its table is now. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+struct ubuf_info_ops {
+	void (*complete)(struct sk_buff *skb, struct ubuf_info *ubuf,
+			 bool success);
+};
+#endif
+
+static inline void pb_compat_ubuf_ops(struct ubuf_info *ubuf,
+				      const struct ubuf_info_ops *ops)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	ubuf->ops = ops;
+#else
+	ubuf->callback = ops->complete;
 #endif
 }
 

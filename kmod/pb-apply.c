@@ -780,13 +780,15 @@ int pb_apply_init(struct pb_apply *apply)
 	INIT_LIST_HEAD(&apply->ordered);
 	INIT_LIST_HEAD(&apply->answers);
 	init_waitqueue_head(&apply->drained);
+	pb_stash_init(&apply->stash);
 	ret = bioset_init(&apply->bios, MIN_REQS, 0, BIOSET_NEED_BVECS);
 	if (!ret)
 		ret = mempool_init_kmalloc_pool(&apply->reqs, MIN_REQS,
 						sizeof(struct pb_apply_req));
 	if (!ret)
-		ret = mempool_init_page_pool(&apply->pages,
-					     MAX_PAGES + PB_DIGEST_PAGES, 0);
+		ret = mempool_init(&apply->pages, MAX_PAGES + PB_DIGEST_PAGES,
+				   pb_stash_alloc, pb_stash_free,
+				   &apply->stash);
 	if (!ret)
 		ret = mempool_init_kmalloc_pool(&apply->checks, 1,
 						sizeof(struct pb_check));
@@ -802,6 +804,7 @@ void pb_apply_exit(struct pb_apply *apply)
 	mempool_exit(&apply->checks);
 	mempool_exit(&apply->read_pages);
 	mempool_exit(&apply->pages);
+	pb_stash_exit(&apply->stash);
 	mempool_exit(&apply->reqs);
 	bioset_exit(&apply->bios);
 }

@@ -13,6 +13,7 @@
 
 #include "pb-conn.h"
 #include "pb-path.h"
+#include "pb-stash.h"
 
 struct pb_apply_req;
 
@@ -62,6 +63,7 @@ struct pb_mark {
  * @reqs: requests
  * @pages: payload pages: enough for one message of the greatest size, or for a
  *	check's digests and data
+ * @stash: of @pages, those that are neither in use nor kept for want of memory
  * @checks: what is compared: enough for one
  * @read_pages: as @pages, for reads
  * @on_fault: tells the owner that a request failed; any context
@@ -102,6 +104,7 @@ struct pb_apply {
 	struct bio_set		bios;
 	mempool_t		reqs;
 	mempool_t		pages;
+	struct pb_stash		stash;
 	mempool_t		checks;
 	mempool_t		read_pages;
 	void			(*on_fault)(struct pb_apply *apply,

@@ -148,7 +148,7 @@ static void note_end(struct pb_conn *conn, u32 bytes)
 
 /*
  * Collects messages for one send.  A payload that does not fit whole goes on
- * at the front of the next one.
+ * at the front of the next one; one that is not copied has that for itself.
  */
 static bool gather(struct pb_conn *conn)
 {
@@ -159,14 +159,19 @@ static bool gather(struct pb_conn *conn)
 
 	lockdep_assert_held(&conn->tx_mutex);
 	conn->tx_nr_ends = 0;
+	conn->tx_flags = conn->tx_flags == MSG_MORE ? MSG_ZEROCOPY : 0;
 	bytes = gather_payload(conn, &nr);
 	if (carried && !item->bio)
 		note_end(conn, bytes);
-	while (!item->bio && nr_hdrs < PB_TX_HDRS && nr + 2 < PB_TX_BVECS &&
+	while (!item->bio && !conn->tx_flags && nr_hdrs < PB_TX_HDRS && nr + 2 < PB_TX_BVECS &&
 	       bytes < TX_BATCH_BYTES && !conn->tx_hold &&
 	       next_item(conn, item)) {
 		conn->tx_hold = item->hold;
 		bytes += gather_header(conn, &nr, &nr_hdrs);
+		if (pb_conn_shares(conn, item)) {
+			conn->tx_flags = MSG_MORE;
+			break;
+		}
 		bytes += gather_payload(conn, &nr);
 		if (!item->bio)
 			note_end(conn, bytes);
@@ -176,10 +181,7 @@ static bool gather(struct pb_conn *conn)
 	return bytes;
 }
 
-/*
- * What the socket has taken whole may be acked from now on, and its pages are
- * not looked at any more.
- */
+/* What the socket has taken whole may be acked from now on. */
 static void mark_sent(struct pb_conn *conn)
 {
 	u32 taken = conn->tx_bytes - iov_iter_count(&conn->tx_iter);
@@ -191,7 +193,10 @@ static void mark_sent(struct pb_conn *conn)
 			break;
 		if (!conn->tx_ends[i].seq)
 			continue;
-		WRITE_ONCE(conn->tx_sent, conn->tx_ends[i].seq);
+		if (conn->tx_flags == MSG_ZEROCOPY)
+			pb_conn_note_shared(conn, conn->tx_ends[i].seq);
+		/* Who sees this sees what was noted. */
+		smp_store_release(&conn->tx_sent, conn->tx_ends[i].seq);
 		pb_crash_point(conn->cfg.upstream ? PB_CRASH_ACK_SENT :
 						    PB_CRASH_REQUEST_SENT);
 	}
@@ -199,11 +204,15 @@ static void mark_sent(struct pb_conn *conn)
 
 static int send_some(struct pb_conn *conn)
 {
-	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+	struct msghdr msg = {
+		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | conn->tx_flags,
+		.msg_iter = conn->tx_iter,
+	};
 	unsigned int noio;
 	int ret;
 
-	msg.msg_iter = conn->tx_iter;
+	if (conn->tx_flags == MSG_ZEROCOPY)
+		msg.msg_ubuf = &conn->tx_pages;
 	noio = memalloc_noio_save();
 	ret = sock_sendmsg(conn->sock, &msg);
 	memalloc_noio_restore(noio);
@@ -213,6 +222,8 @@ static int send_some(struct pb_conn *conn)
 	mark_sent(conn);
 	pb_stat_inc(conn->cfg.stats, PB_CNT_TX_SENDS);
 	pb_stat_add(conn->cfg.stats, PB_CNT_TX_BYTES, ret);
+	if (conn->tx_flags == MSG_ZEROCOPY)
+		pb_stat_add(conn->cfg.stats, PB_CNT_TX_SHARED, ret);
 	WRITE_ONCE(conn->last_tx, jiffies);
 	return ret;
 }
@@ -323,14 +334,15 @@ void pb_conn_tx_work(struct work_struct *work)
 
 u64 pb_conn_sent(struct pb_conn *conn, u64 seq)
 {
-	u64 sent = READ_ONCE(conn->tx_sent);
+	/* Pairs with mark_sent(). */
+	u64 sent = smp_load_acquire(&conn->tx_sent);
 
-	if (seq <= sent)
-		return sent;
-	mutex_lock(&conn->tx_mutex);
-	sent = conn->tx_sent;
-	unlock_and_pass_on(conn);
-	return sent;
+	if (seq > sent) {
+		mutex_lock(&conn->tx_mutex);
+		sent = conn->tx_sent;
+		unlock_and_pass_on(conn);
+	}
+	return pb_conn_may_ack(conn, sent);
 }
 
 /*

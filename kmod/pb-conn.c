@@ -208,6 +208,7 @@ struct pb_conn *pb_conn_create(const struct pb_conn_config *cfg,
 	INIT_WORK(&conn->tx_work, pb_conn_tx_work);
 	kthread_init_work(&conn->idle_work, idle_work);
 	INIT_DELAYED_WORK(&conn->watch_work, watch_work);
+	pb_conn_pages_init(conn);
 	init_waitqueue_func_entry(&conn->wait, on_socket_event);
 	iov_iter_bvec(&conn->tx_iter, ITER_SOURCE, conn->tx_bvecs, 0, 0);
 	conn->state = PB_LINK_HELLO;
@@ -309,6 +310,7 @@ void pb_conn_close(struct pb_conn *conn)
 	cancel_delayed_work_sync(&conn->watch_work);
 	mutex_lock(&conn->tx_mutex);
 	pb_conn_release(conn);
+	pb_conn_pages_end(conn);
 	sk_clear_memalloc(conn->sock->sk);
 	sockfd_put(conn->sock);
 	conn->sock = NULL;

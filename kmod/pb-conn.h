@@ -20,10 +20,13 @@
 #define PB_CONN_H
 
 #include <linux/bio.h>
+#include <linux/completion.h>
+#include <linux/kfifo.h>
 #include <linux/kref.h>
 #include <linux/kthread.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/skbuff.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -111,6 +114,19 @@ struct pb_tx_end {
 };
 
 /**
+ * struct pb_tx_shared - a payload that goes out from its own pages
+ * @seq: of its message
+ * @end: TCP's number of the byte after it
+ */
+struct pb_tx_shared {
+	u64	seq;
+	u32	end;
+};
+
+/* More of them than what a successor takes in; those beyond would be copied. */
+#define PB_TX_SHARED	512
+
+/**
  * struct pb_conn_config - how to set a connection up
  * @ops: the owner's
  * @owner: for @ops
@@ -167,9 +183,15 @@ struct pb_conn_config {
  * @tx_ends: where the gathered messages end
  * @tx_nr_ends: how many of them
  * @tx_bytes: gathered bytes
+ * @tx_flags: MSG_MORE: the payload of the last one comes in a send of its own;
+ *	MSG_ZEROCOPY: that is what was gathered
  * @tx_sent: highest sequence number handed to the socket whole; also read
  *	without the mutex
  * @tx_want: PB_TX_WANT_* control messages to send (bits)
+ * @tx_shared: those that TCP may not have brought yet; put by who has @tx_mutex, taken
+ *	by the one receiver
+ * @tx_pages: counts who refers to pages of payloads, and this connection
+ * @tx_let_go: nobody does
  * @data_ready: the socket's own callback, if ours is in its place
  * @rx_lock: guards @rx_busy; and the rx_* fields and @expect while that is not set
  * @rx_busy: they belong to @rx_work
@@ -219,8 +241,12 @@ struct pb_conn {
 	struct pb_tx_end		tx_ends[PB_TX_HDRS + 1];
 	int				tx_nr_ends;
 	u32				tx_bytes;
+	int				tx_flags;
 	u64				tx_sent;
 	unsigned long			tx_want;
+	DECLARE_KFIFO(tx_shared, struct pb_tx_shared, PB_TX_SHARED);
+	struct ubuf_info		tx_pages;
+	struct completion		tx_let_go;
 
 	void				(*data_ready)(struct sock *sk);
 	spinlock_t			rx_lock;
@@ -358,14 +384,15 @@ void pb_conn_kick_idle(struct pb_conn *conn);
 void pb_conn_unpause(struct pb_conn *conn);
 
 /**
- * pb_conn_sent() - highest sequence number handed to the socket whole
+ * pb_conn_sent() - up to which sequence number acks may come
  * @conn: the connection
  * @seq: what an ack claims
  *
- * An ack can overtake the sender's own bookkeeping; if @seq is not yet marked
- * as sent, this waits for a send under way to end before it answers.
+ * That was handed to the socket whole, and if it went out from its own pages the
+ * peer's TCP has it.  An ack can overtake the sender's own bookkeeping; if @seq is
+ * not yet marked as sent, this waits for a send under way to end before it answers.
  *
- * Context: process.
+ * Context: process, of the one receiver.
  */
 u64 pb_conn_sent(struct pb_conn *conn, u64 seq);
 
@@ -397,6 +424,11 @@ bool pb_conn_is_drained(struct sock *sk);
 bool pb_conn_note_header(struct pb_conn *conn, const struct pb_msg *msg);
 void pb_conn_ack_start(struct pb_conn *conn);
 void pb_conn_ack_stop(struct pb_conn *conn);
+void pb_conn_pages_init(struct pb_conn *conn);
+void pb_conn_pages_end(struct pb_conn *conn);
+bool pb_conn_shares(struct pb_conn *conn, const struct pb_tx_item *item);
+void pb_conn_note_shared(struct pb_conn *conn, u64 seq);
+u64 pb_conn_may_ack(struct pb_conn *conn, u64 sent);
 
 /**
  * pb_conn_module_init() - once for the module

@@ -6,11 +6,13 @@
 #   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
 #   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
 #   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
+#   scripts/deps.sh long      as for test, and what the long set has more: Chromium
+#                             for the status page, promtool for the alerts
 #   scripts/deps.sh docs      Sphinx, and what checks manual pages
 #   scripts/deps.sh bench     as for demo, and what "make bench" compares with
 #
-# Kernel images and PostgreSQL are unpacked in the cache, not installed: nothing
-# here boots from this machine's disk, and no database server is to run on it.  As
+# Kernel images, PostgreSQL and Prometheus are unpacked in the cache, not installed:
+# nothing here boots from this machine's disk, and no server is to run on it.  As
 # an ordinary user it only says what is missing.
 set -eu
 
@@ -129,7 +131,7 @@ build)
 docs)
 	docs
 	;;
-test | source | bench | demo)
+test | source | bench | demo | long)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
 		clang libclang-rt-14-dev llvm dkms
@@ -138,6 +140,12 @@ test | source | bench | demo)
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
 	[ "$what" != bench ] || install drbd-utils mdadm gnuplot-nox
+	if [ "$what" = long ]; then
+		install chromium fonts-dejavu-core
+		[ -x "$cache/prometheus/usr/bin/promtool" ] ||
+			unpack "$cache/prometheus" prometheus ||
+			die "prometheus cannot be downloaded"
+	fi
 	if [ "$what" = demo ] || [ "$what" = bench ]; then
 		install libgssapi-krb5-2 libicu72 libldap-2.5-0 liblz4-1 libpam0g libreadline8 \
 			libssl3 libsystemd0 libxml2 libzstd1 zlib1g tzdata
@@ -145,6 +153,6 @@ test | source | bench | demo)
 	fi
 	;;
 *)
-	die "say build, test, source, docs, bench or demo"
+	die "say build, test, source, docs, bench, long or demo"
 	;;
 esac

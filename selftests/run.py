@@ -44,8 +44,8 @@ DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reco
 # Tests for the last kernel alone, if not named or PB_LONG: of metadata, of which the others write and read
 # all that a kernel could have a hand in...
 LAST_KERNEL_VM = ["test_alone", "test_bdisk", "test_damage", "test_dead", "test_edges", "test_fetch", "test_format",
-                  "test_full", "test_history", "test_limits", "test_log", "test_old", "test_verify",
-                  "test_verify_edges"]
+                  "test_full", "test_history", "test_limits", "test_log", "test_mistakes", "test_old", "test_tools",
+                  "test_verify", "test_verify_edges"]
 # ... and with two machines or more, but for these: what differs between kernels one machine sees.
 ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
 # And those for PB_LONG, or by name.
@@ -53,7 +53,7 @@ LONG_MULTI = ["test_many"]
 
 # Tests that take turns, some 15 minutes of two cores each; what is in no list is run each time.
 TURNS = [
-    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync"],
+    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync", "6.12/vm/test_mistakes"],
     ["6.1/vm/", "6.1/multi/", "6.12/multi/test_faults", "6.12/multi/test_kill", "6.12/multi/test_points",
      "6.12/multi/test_security", "6.12/multi/test_service"],
     ["6.12/multi/test_hooks", "6.12/multi/test_resize", "6.12/multi/test_shutdown", "6.12/multi/test_slow",
@@ -213,7 +213,8 @@ def unit_jobs():
     jobs = [Job(f"unit/{name}", [os.path.join(HERE, "unit", "build", name)])
             for name in ("test_codec", "test_view", "test_super", "test_layout", "test_record",
                          "test_map", "test_lease", "test_views", "test_views_own", "test_link", "test_offer",
-                         "test_config", "test_store", "test_talk", "test_server", "test_http")]
+                         "test_config", "test_store", "test_talk", "test_server", "test_http", "test_advice",
+                         "test_rates")]
     # States and sequences.
     jobs.append(Job("unit/test_views_search", [os.path.join(HERE, "unit", "build", "test_views_search")]
                     + (["10000000", "3000000"] if LONG else [])))
@@ -221,9 +222,14 @@ def unit_jobs():
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
     jobs.append(Job("unit/test_init", [os.path.join(HERE, "unit", "test_init.sh")], env={"PBCTL": PBCTL}))
+    jobs.append(Job("mistakes", [sys.executable, os.path.join(HERE, "mistakes", "test_mistakes.py"), "host"],
+                    env={"PBCTL": PBCTL}))
+    for name in ("test_shown", "test_report", "test_metrics"):
+        jobs.append(Job(f"unit/{name}", [sys.executable, os.path.join(HERE, "unit", f"{name}.py")]))
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:
+        jobs.append(Job("unit/test_page", [sys.executable, os.path.join(HERE, "unit", "test_page.py")]))
         jobs.append(Job("unit/mutate", [os.path.join(HERE, "unit", "mutate.sh")], limit=1200))
     jobs.append(Job("rig/test_vdisk", [os.path.join(HERE, "rig", "test_vdisk.py")]))
     jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=900))

@@ -37,15 +37,15 @@ FREE = [
     ("meta_writes", "writes to the metadata disk"),
     ("meta_flushes", "flushes of the metadata disk"),
 ]
-MSG_SPLICE_PAGES = 0x8000000
+# MSG_SPLICE_PAGES and MSG_ZEROCOPY: pages that are only referred to.
+REFERRED = 0xc000000
 # Counted together if in one list.
 TRACED = [
     [tracing.Event("wakeups", "wake-ups", "sched/sched_wakeup"),
      tracing.Function("sends", "TCP sends", ("tcp_sendmsg_locked",)),
      tracing.Function("receives", "TCP receives", ("tcp_recvmsg_locked", "tcp_read_sock")),
-     # A page that is spliced into a message is not copied.
      tracing.Function("copied_out", "bytes copied when sent", ("tcp_sendmsg_locked",), "size", "flags=msg->msg_flags",
-                      f"!(flags & {MSG_SPLICE_PAGES:#x})"),
+                      f"!(flags & {REFERRED:#x})"),
      tracing.Function("copied_in", "bytes copied when received", ("skb_copy_datagram_iter",), "len")],
     [tracing.Event("kmalloc", "kmalloc", "kmem/kmalloc"),
      tracing.Event("cache", "allocations of objects of a cache", "kmem/kmem_cache_alloc"),

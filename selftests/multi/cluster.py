@@ -83,12 +83,12 @@ class Authority:
         self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                       f"/CN={name}", "-config", "ca.conf", "-keyout", f"{file}.key", "-out", f"{file}.csr")
 
-    def issue(self, name, addresses=(), end="20390101000000Z"):
+    def issue(self, name, addresses=(), begin=SINCE, end="20390101000000Z"):
         """(certificate, key) for a name, PEM, good for both ends of a connection."""
         names = ",".join([f"DNS:{name}"] + [f"IP:{a}" for a in addresses])
         self._write(f"{name}.ext", f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
         self._request(name, name)
-        self._openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", SINCE, "-enddate", end, "-keyfile",
+        self._openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-startdate", begin, "-enddate", end, "-keyfile",
                       "ca.key", "-cert", "ca.pem", "-extfile", f"{name}.ext", "-in", f"{name}.csr", "-out",
                       f"{name}.pem")
         return self.read(f"{name}.pem"), self.read(f"{name}.key")

@@ -95,12 +95,12 @@ struct mistake {
 static const struct mistake host_mistakes[] = {
 	{ "", "pbviewd.conf:1: there must be a group \"node\", \"server\" or \"client\"\n" },
 	{ "tls = {};\n", "pbviewd.conf:1: there must be a group \"node\", \"server\" or \"client\"\n" },
-	{ NODE "foo = 1;\n", "pbviewd.conf:2: unknown setting \"foo\"\n" },
+	{ NODE "foo = 1;\n", "pbviewd.conf:2: unknown setting \"foo\": see pbviewd.conf(5)\n" },
 	{ "node = 5;\n", "pbviewd.conf:1: \"node\" must be a group: { ... }\n" },
 	{ NODE "server = ( );\n", "pbviewd.conf:2: \"server\" must be a group: { ... }\n" },
 	{ NODE "tls = \"x\";\n", "pbviewd.conf:2: \"tls\" must be a group: { ... }\n" },
-	{ "\nnode = { };\n", "pbviewd.conf:2: missing setting \"name\"\npbviewd.conf:2: missing setting \"server\"\n" },
-	{ "client = {\n};\n", "pbviewd.conf:1: missing setting \"server\"\n" },
+	{ "\nnode = { };\n", "pbviewd.conf:2: missing setting \"name\": see pbviewd.conf(5)\npbviewd.conf:2: missing setting \"server\": see pbviewd.conf(5)\n" },
+	{ "client = {\n};\n", "pbviewd.conf:1: missing setting \"server\": see pbviewd.conf(5)\n" },
 	{ "node = { name = \"alpha\"; server = \"https://v\";\nping_ms = 19; };\n", "pbviewd.conf:2: \"ping_ms\" must be from 20 to 10000 ms\n" },
 	{ "node = { name = \"alpha\"; server = \"https://v\";\nping_ms = 10001; };\n", "pbviewd.conf:2: \"ping_ms\" must be from 20 to 10000 ms\n" },
 	{ "node = { name = \"alpha\"; server = \"https://v\";\nping_ms = -1; };\n", "pbviewd.conf:2: \"ping_ms\" must be from 20 to 10000 ms\n" },
@@ -114,7 +114,7 @@ static const struct mistake host_mistakes[] = {
 	{ "node = { name = \"alpha\"; server = \"https://v\";\nlisten = \"\"; };\n", "pbviewd.conf:2: \"listen\" may not be empty\n" },
 	{ "node = { name = \"alpha\"; server = \"https://v\";\nlisten = \"a:70000\"; };\n", "pbviewd.conf:2: \"listen\": 'a:70000': the port must be a number from 1 to 65535\n" },
 	{ "node = { name = \"alpha\"; server = \"https://v\";\nlisten = \"7401\"; };\n", "pbviewd.conf:2: \"listen\": '7401' is not a host: write ':7401' for a port\n" },
-	{ "node = { name = \"alpha\"; server = \"https://v\";\npings = 5; };\n", "pbviewd.conf:2: unknown setting \"pings\"\n" },
+	{ "node = { name = \"alpha\"; server = \"https://v\";\npings = 5; };\n", "pbviewd.conf:2: unknown setting \"pings\": see pbviewd.conf(5)\n" },
 	{ "node = { server = \"https://v\";\nname = \"\"; };\n", "pbviewd.conf:2: a name may not be empty\n" },
 	{ "node = { server = \"https://v\";\nname = \"a\\n:5\"; };\n", "pbviewd.conf:2: the name 'a?:5' may only have printable ASCII characters other than space, '/' and ':'\n" },
 	{ "node = { server = \"https://v\";\nname = true; };\n", "pbviewd.conf:2: \"name\" must be a string: \"...\"\n" },
@@ -124,15 +124,15 @@ static const struct mistake host_mistakes[] = {
 	{ "server = {\noperators = [ 5 ]; };\n", "pbviewd.conf:2: \"operators\" must be a list of strings: [ ... ]\n" },
 	{ "server = {\noperators = [\n\"a b\",\n\"c\" ]; };\n", "pbviewd.conf:2: the name 'a b' may only have printable ASCII characters other than space, '/' and ':'\n" },
 	{ "server = {\noperators = ( \"a\", \"b\", \"a\" ); };\n", "pbviewd.conf:2: the operator \"a\" is there twice\n" },
-	{ "server = { tls = { }; };\n", "pbviewd.conf:1: unknown setting \"tls\"\n" },
+	{ "server = { tls = { }; };\n", "pbviewd.conf:1: unknown setting \"tls\": see pbviewd.conf(5)\n" },
 	{ NODE "tls = { ca = \"\"; };\n", "pbviewd.conf:2: \"ca\" may not be empty\n" },
-	{ NODE "tls = { cert = \"x\"; };\n", "pbviewd.conf:2: unknown setting \"cert\"\n" },
-	{ NODE "client = { name = \"x\"; server = \"http://v\"; };\n", "pbviewd.conf:2: unknown setting \"name\"\npbviewd.conf:2: \"server\" must be https://HOST[:PORT]\n" },
-	{ NODE "node = { };\n", "pbviewd.conf:2: duplicate setting name\n" },
-	{ NODE "\nserver = { listen \":5\"; };\n", "pbviewd.conf:3: syntax error\n" },
-	{ NODE "server = {\n", "pbviewd.conf:3: syntax error\n" },
-	{ NODE "x = \"y\n", "pbviewd.conf:2: a string without an end\n" },
-	{ NODE "@include \"none.conf\"\n", "pbviewd.conf:2: cannot open include file\n" },
+	{ NODE "tls = { cert = \"x\"; };\n", "pbviewd.conf:2: unknown setting \"cert\": see pbviewd.conf(5)\n" },
+	{ NODE "client = { name = \"x\"; server = \"http://v\"; };\n", "pbviewd.conf:2: unknown setting \"name\": see pbviewd.conf(5)\npbviewd.conf:2: \"server\" must be https://HOST[:PORT]\n" },
+	{ NODE "node = { };\n", "pbviewd.conf:2: duplicate setting name: see pbviewd.conf(5)\n" },
+	{ NODE "\nserver = { listen \":5\"; };\n", "pbviewd.conf:3: syntax error: see pbviewd.conf(5)\n" },
+	{ NODE "server = {\n", "pbviewd.conf:3: syntax error: see pbviewd.conf(5)\n" },
+	{ NODE "x = \"y\n", "pbviewd.conf:2: a string without an end: a quotation mark is missing\n" },
+	{ NODE "@include \"none.conf\"\n", "pbviewd.conf:2: cannot open include file: see pbviewd.conf(5)\n" },
 	{ NODE "@include \"volumes\"\n", "pbviewd.conf:2: volumes is not a file\n" },
 	{ NODE "@include \"pbviewd.conf\"\n", "pbviewd.conf:2: more than 10 files that include each other\n" },
 };
@@ -167,21 +167,21 @@ static const struct mistake volume_mistakes[] = {
 	{ "policy = \"\";\n", "7: \"policy\" must be \"wait\" or \"error\"\n" },
 	{ "encrypt = 1;\n", "7: \"encrypt\" must be true or false\n" },
 	{ "encrypt = \"false\";\n", "7: \"encrypt\" must be true or false\n" },
-	{ "reed = \"lease\";\n", "7: unknown setting \"reed\"\n" },
-	{ "name = \"db\";\n", "7: duplicate setting name\n" },
-	{ "reads \"lease\";\n", "7: syntax error\n" },
+	{ "reed = \"lease\";\n", "7: unknown setting \"reed\": see pbviewd.conf(5)\n" },
+	{ "name = \"db\";\n", "7: duplicate setting name: see pbviewd.conf(5)\n" },
+	{ "reads \"lease\";\n", "7: syntax error: see pbviewd.conf(5)\n" },
 	{ "/* a\n comment */ lease_ms = 5000000000; // 9999999999\n", "8: 5000000000 is too large\n8: \"lease_ms\" must be from 40 to 60000 ms\n" },
 	{ "reads = \"99999999999\\\"\n\";\nlease_ms = 4294967396; # 9999999999\n", "9: 4294967396 is too large\n7: \"reads\" must be \"lease\" or \"confirm\"\n" },
-	{ "reads = \"x\";\npolicy = \"y\";\nfoo = { bar = 1; };\nlease_ms = 1;\n", "9: unknown setting \"foo\"\n10: \"lease_ms\" must be from 40 to 60000 ms\n7: \"reads\" must be \"lease\" or \"confirm\"\n8: \"policy\" must be \"wait\" or \"error\"\n" },
+	{ "reads = \"x\";\npolicy = \"y\";\nfoo = { bar = 1; };\nlease_ms = 1;\n", "9: unknown setting \"foo\": see pbviewd.conf(5)\n10: \"lease_ms\" must be from 40 to 60000 ms\n7: \"reads\" must be \"lease\" or \"confirm\"\n8: \"policy\" must be \"wait\" or \"error\"\n" },
 };
 
 /* The replicas, on line 3, after name and UUID. */
 static const struct mistake replica_mistakes[] = {
-	{ "", "1: missing setting \"replicas\"\n" },
+	{ "", "1: missing setting \"replicas\": see pbviewd.conf(5)\n" },
 	{ "replicas = ( );\n", "3: a volume has from 1 to 64 replicas\n" },
 	{ "replicas = { };\n", "3: \"replicas\" must be a list of groups: ( { ... }, ... )\n" },
 	{ "replicas = (\n\"alpha\" );\n", "3: \"replicas\" must be a list of groups: ( { ... }, ... )\n" },
-	{ "replicas = (\n{\n} );\n", "4: missing setting \"node\"\n4: missing setting \"address\"\n4: missing setting \"data\"\n" },
+	{ "replicas = (\n{\n} );\n", "4: missing setting \"node\": see pbviewd.conf(5)\n4: missing setting \"address\": see pbviewd.conf(5)\n4: missing setting \"data\": see pbviewd.conf(5)\n" },
 	{ "replicas = (\n" ALPHA ",\n" ALPHA " );\n", "5: the node \"alpha\" has a replica already\n" },
 	{ "replicas = (\n{ node = \"alpha\"; address = \"h\";\ndata = \"dev/a\"; } );\n", "5: \"data\" must be an absolute path\n" },
 	{ "replicas = (\n{ node = \"alpha\"; address = \"h\";\ndata = \"/dev/a\"; meta = \"am\"; } );\n", "5: \"meta\" must be an absolute path\n" },
@@ -192,8 +192,8 @@ static const struct mistake replica_mistakes[] = {
 	{ "replicas = (\n{ node = \"alpha\"; address = \"\"; data = \"/dev/a\"; } );\n", "4: \"address\" may not be empty\n" },
 	{ "replicas = (\n{ node = \"alpha\"; address = \"h:0\"; data = \"/dev/a\"; } );\n", "4: \"address\": 'h:0': the port must be a number from 1 to 65535\n" },
 	{ "replicas = (\n{ node = \"alpha\"; address = 5; data = [ ]; } );\n", "4: \"address\" must be a string: \"...\"\n4: \"data\" must be a string: \"...\"\n" },
-	{ "replicas = (\n{ node = \"alpha\"; address = \"h\"; data = \"/dev/a\"; disk = 1; } );\n", "4: unknown setting \"disk\"\n" },
-	{ "replicas = (\n{ node = \"alpha\"; address = \"h\"; data = \"/dev/a\"; },\n{ node = \"beta\";\naddress = \"H:7401\"; data = \"/dev/a\"; } );\n", "6: the address of the node \"beta\" is also that of \"alpha\" in volumes/db.conf\n" },
+	{ "replicas = (\n{ node = \"alpha\"; address = \"h\"; data = \"/dev/a\"; disk = 1; } );\n", "4: unknown setting \"disk\": see pbviewd.conf(5)\n" },
+	{ "replicas = (\n{ node = \"alpha\"; address = \"h\"; data = \"/dev/a\"; },\n{ node = \"beta\";\naddress = \"H:7401\"; data = \"/dev/a\"; } );\n", "6: the address of the node \"beta\" is also that of \"alpha\" in volumes/db.conf: correct one, or give them different ports\n" },
 	{ "replicas = (\n{ node = \"\"; address = \"\"; data = \"\"; }, { node = \"\"; address = \"\"; data = \"\"; } );\n",
 	  "4: a name may not be empty\n4: \"address\" may not be empty\n4: \"data\" must be an absolute path\n4: a name may not be empty\n4: \"address\" may not be empty\n4: \"data\" must be an absolute path\n" },
 };
@@ -201,28 +201,28 @@ static const struct mistake replica_mistakes[] = {
 /* Another volume beside db, in volumes/log.conf. */
 static const struct mistake second_mistakes[] = {
 	{ "name = \"db\";\nuuid = \"" UUID_2 "\";\nreplicas = ( { node = \"gamma\"; address = \"10.0.0.3\"; data = \"/dev/a\"; } );\n",
-	  "volumes/log.conf:1: the file of the volume \"db\" must be called db.conf\nvolumes/log.conf:1: the volume \"db\" is in volumes/db.conf already\n" },
+	  "volumes/log.conf:1: the file of the volume \"db\" must be called db.conf, or the volume otherwise\n" },
 	{ "name = \"log\";\nuuid = \"" UUID_1 "\";\nreplicas = ( { node = \"gamma\"; address = \"10.0.0.3\"; data = \"/dev/a\"; } );\n",
-	  "volumes/log.conf:2: the UUID is also that of volumes/db.conf\n" },
+	  "volumes/log.conf:2: the UUID is also that of volumes/db.conf: 'uuidgen' makes another\n" },
 	{ "name = \"log\";\nuuid = \"" UUID_2 "\";\nreplicas = ( { node = \"alpha\"; address = \"10.0.0.1\";\ndata = \"/dev/a\"; } );\n",
-	  "volumes/log.conf:4: /dev/a is in use on the node \"alpha\" by volumes/db.conf\n" },
+	  "volumes/log.conf:4: /dev/a is in use on the node \"alpha\" by volumes/db.conf: give each volume its own\n" },
 	{ "name = \"log\";\nuuid = \"" UUID_2 "\";\nreplicas = ( { node = \"alpha\"; address = \"10.0.0.1\";\ndata = \"/dev/am\"; } );\n",
-	  "volumes/log.conf:4: /dev/am is in use on the node \"alpha\" by volumes/db.conf\n" },
+	  "volumes/log.conf:4: /dev/am is in use on the node \"alpha\" by volumes/db.conf: give each volume its own\n" },
 	{ "name = \"log\";\nuuid = \"" UUID_2 "\";\nreplicas = ( { node = \"alpha\"; address = \"10.0.0.1\"; data = \"/dev/b\";\nmeta = \"/dev/am\"; } );\n",
-	  "volumes/log.conf:4: /dev/am is in use on the node \"alpha\" by volumes/db.conf\n" },
+	  "volumes/log.conf:4: /dev/am is in use on the node \"alpha\" by volumes/db.conf: give each volume its own\n" },
 	{ "name = \"log\";\nuuid = \"" UUID_2 "\";\nreplicas = (\n{ node = \"gamma\"; address = \"10.0.0.2:7401\"; data = \"/dev/b\"; } );\n",
-	  "volumes/log.conf:4: the address of the node \"gamma\" is also that of \"beta\" in volumes/db.conf\n" },
+	  "volumes/log.conf:4: the address of the node \"gamma\" is also that of \"beta\" in volumes/db.conf: correct one, or give them different ports\n" },
 	{ "name = \"log\";\nuuid = \"1111\";\nreplicas = ( { node = \"gamma\"; address = \"g\"; data = \"/dev/a\"; } );\n",
 	  "volumes/log.conf:2: '1111' is not a UUID\n" },
 	{ "uuid = \"00000000-0000-0000-0000-000000000000\";\nreplicas = ( { node = \"gamma\"; address = \"g\"; data = \"/dev/a\"; } );\n",
-	  "volumes/log.conf:1: missing setting \"name\"\nvolumes/log.conf:1: a UUID of zeros is no UUID\n" },
+	  "volumes/log.conf:1: missing setting \"name\": see pbviewd.conf(5)\nvolumes/log.conf:1: a UUID of zeros is no UUID\n" },
 	{ "name = \"Log\";\nuuid = \"" UUID_2 "\";\nreplicas = ( { node = \"gamma\"; address = \"g\"; data = \"/dev/a\"; } );\n",
-	  "volumes/log.conf:1: the file of the volume \"Log\" must be called Log.conf\n" },
+	  "volumes/log.conf:1: the file of the volume \"Log\" must be called Log.conf, or the volume otherwise\n" },
 	{ "name = \"log/s\";\nuuid = 5;\n",
-	  "volumes/log.conf:2: \"uuid\" must be a string: \"...\"\nvolumes/log.conf:1: missing setting \"replicas\"\nvolumes/log.conf:1: the name 'log/s' may only have printable ASCII characters other than space, '/' and ':'\n" },
-	{ "", "volumes/log.conf:1: missing setting \"name\"\nvolumes/log.conf:1: missing setting \"uuid\"\nvolumes/log.conf:1: missing setting \"replicas\"\n" },
-	{ "name = \"log\"; {\n", "volumes/log.conf:1: syntax error\n" },
-	{ "\n@include \"none\"\n", "volumes/log.conf:2: cannot open include file\n" },
+	  "volumes/log.conf:2: \"uuid\" must be a string: \"...\"\nvolumes/log.conf:1: missing setting \"replicas\": see pbviewd.conf(5)\nvolumes/log.conf:1: the name 'log/s' may only have printable ASCII characters other than space, '/' and ':'\n" },
+	{ "", "volumes/log.conf:1: missing setting \"name\": see pbviewd.conf(5)\nvolumes/log.conf:1: missing setting \"uuid\": see pbviewd.conf(5)\nvolumes/log.conf:1: missing setting \"replicas\": see pbviewd.conf(5)\n" },
+	{ "name = \"log\"; {\n", "volumes/log.conf:1: syntax error: see pbviewd.conf(5)\n" },
+	{ "\n@include \"none\"\n", "volumes/log.conf:2: cannot open include file: see pbviewd.conf(5)\n" },
 };
 
 /* Each line of @want is one of volumes/db.conf. */
@@ -314,14 +314,14 @@ static void test_files(void)
 	begin(NODE);
 	snprintf(path, sizeof(path), "%s/" PB_CONFIG_HOST, dir);
 	unlink(path);
-	complains("pbviewd.conf:1: cannot open it: No such file or directory\n",
+	complains("pbviewd.conf:1: cannot open it: No such file or directory: see pbviewd.conf(5)\n",
 		  "no pbviewd.conf");
 	mkdir(path, 0700);
 	complains("pbviewd.conf:1: it is not a file\n", "a directory instead");
 	begin("x");
 	put("volumes/db.conf", "name = \"db\"");
 	put("volumes/a.conf", "=");
-	complains("pbviewd.conf:1: syntax error\nvolumes/a.conf:1: syntax error\nvolumes/db.conf:1: missing setting \"uuid\"\nvolumes/db.conf:1: missing setting \"replicas\"\n",
+	complains("pbviewd.conf:1: syntax error: see pbviewd.conf(5)\nvolumes/a.conf:1: syntax error: see pbviewd.conf(5)\nvolumes/db.conf:1: missing setting \"uuid\": see pbviewd.conf(5)\nvolumes/db.conf:1: missing setting \"replicas\": see pbviewd.conf(5)\n",
 		  "a mistake in each of three files");
 	begin(NODE);
 	snprintf(path, sizeof(path), "%s/volumes/x.conf", dir);
@@ -360,11 +360,11 @@ static void test_include(void)
 
 	begin(NODE "@include \"more.inc\"\nfoo = 1;\n");
 	put("more.inc", "\n\nserver = {\n bar = 4294967396;\n};\n");
-	complains("more.inc:4: 4294967396 is too large\npbviewd.conf:3: unknown setting \"foo\"\nmore.inc:4: unknown setting \"bar\"\n",
+	complains("more.inc:4: 4294967396 is too large\npbviewd.conf:3: unknown setting \"foo\": see pbviewd.conf(5)\nmore.inc:4: unknown setting \"bar\": see pbviewd.conf(5)\n",
 		  "mistakes in what is included");
 	put("more.inc", "\n@include \"less.inc\"\n");
 	put("less.inc", "server = ;\n");
-	complains("less.inc:1: syntax error\n",
+	complains("less.inc:1: syntax error: see pbviewd.conf(5)\n",
 		  "a syntax error in what that includes");
 	put("less.inc", "@include \".\"\n");
 	complains("less.inc:1: . is not a file\n",

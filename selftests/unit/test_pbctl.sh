@@ -90,7 +90,7 @@ B=bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb
 Z=00000000-0000-0000-0000-000000000000
 
 # Help: every verb has a usage line and an example, asked for in each way.
-verbs="create remove status events connect listen disconnect policy resync resize verify dump-meta info \
+verbs="create remove status top events connect listen disconnect policy resync resize verify dump-meta info metrics report \
 init up down volumes history switch evict add force-primary-data-may-be-lost"
 prints 'Usage: pbctl VERB' --help
 prints 'Usage: pbctl VERB' help
@@ -163,6 +163,17 @@ refused 2 'not in' events --count 0
 refused 2 'more than' events --timeout 1000000
 refused 2 'time in seconds' events --timeout 1.
 refused 2 'what is' events v
+refused 2 'at least 0.1' top --interval 0.01
+refused 2 'time in seconds' top --interval fast
+refused 2 'not in' top --count 0
+refused 2 'written out' top --asc
+refused 2 'needs a value' metrics -o
+refused 2 'what is' metrics vol
+refused 2 'needs a value' report -o
+refused 2 'needs a value' report --output
+refused 2 'what is' report file
+refused 1 'exists: give another name' report -o "$0"
+refused 1 'cannot write' report -o "$tmp/none/report.tar.gz"
 refused 2 'too few' connect v
 refused 2 'port' connect v host:0
 refused 2 'port' connect v host:70000
@@ -230,6 +241,7 @@ if [ -e /dev/dm-pb-control ]; then
 else
 	refused 1 'not loaded.*modprobe dm-pb' status
 	refused 1 'not loaded' info --json
+	refused 1 'not loaded' top
 	refused 1 'not loaded' events --count 1
 	refused 1 'not loaded' create v --data /dev/null --blank
 	refused 1 'not loaded' create v --data /dev/null --blank \

@@ -467,7 +467,7 @@ static void test_shown(void)
 	struct json_object *object = pv_volume_json(&server.volumes[0]);
 	struct json_object *nodes, *node, *value;
 	size_t len = 0;
-	char *page = pv_page_html(&server, &len);
+	char *page = pv_page_html(&server, NULL, false, &len);
 	char *metrics = pv_metrics_text(&server, &len);
 
 	json_object_object_get_ex(object, "nodes", &nodes);

@@ -55,6 +55,7 @@ static const struct {
 	{ "early_flushes",	PB_CNT_EARLY_FLUSHES },
 	{ "early_hits",		PB_CNT_EARLY_HITS },
 	{ "acks_at_once",	PB_CNT_ACKS_AT_ONCE },
+	{ "tx_shared",		PB_CNT_TX_SHARED },
 };
 
 static const char * const link_names[] = { "none", "hello", "up", "closing" };

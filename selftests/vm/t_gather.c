@@ -91,19 +91,11 @@ static void broken(struct t_peer *peer)
 	is(finish(ios, WRITES), WRITES, "all of them are done");
 }
 
-static void write_setting(const char *name)
-{
-	FILE *file = fopen(name, "w");
-
-	if (!file || fputs("4096 16384 65536\n", file) < 0 || fclose(file))
-		bail("cannot write %s", name);
-}
-
 /* Those to come.  A small one makes what gathers go when it has room again. */
 static void shrink_sockets(void)
 {
-	write_setting("/proc/sys/net/ipv4/tcp_wmem");
-	write_setting("/proc/sys/net/ipv4/tcp_rmem");
+	t_setting("/proc/sys/net/ipv4/tcp_wmem", "4096 16384 65536\n");
+	t_setting("/proc/sys/net/ipv4/tcp_rmem", "4096 16384 65536\n");
 }
 
 /*

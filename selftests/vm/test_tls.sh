@@ -28,6 +28,7 @@ done"
 is "$(pbt status A down)" up "the link is still the same one"
 check "B has it" sh -c "test \$(pbt status B applied_writes) -gt 100"
 is "$(pbt status A acks_at_once)" 0 "TLS reads the socket: a worker takes each ack"
+is "$(pbt status A tx_shared)" 0 "and encrypts a payload into pages of its own"
 same
 
 # The primary accepts now, so its kernel speaks as soon as the reply is sent.

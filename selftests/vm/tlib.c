@@ -456,6 +456,14 @@ int t_io_finish(struct t_io *io)
 	return io->error;
 }
 
+void t_setting(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		bail("cannot write %s", path);
+}
+
 void *t_read_file(const char *path, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

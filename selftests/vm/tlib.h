@@ -45,6 +45,9 @@ unsigned int t_env(const char *name, unsigned int quick, unsigned int full);
 /* A small generator, so that a seed means the same everywhere. */
 uint32_t t_random(uint64_t *state);
 
+/* Of the kernel: a file of /proc/sys gets @text. */
+void t_setting(const char *path, const char *text);
+
 /* The control device.  A device is named as in /dev/mapper. */
 int t_ctl(void);
 int t_ioctl(unsigned long cmd, void *arg);	/* 0 or a negative errno */

@@ -23,7 +23,7 @@ int pb_dev_sectors(int fd, u64 *sectors, struct pb_error *err)
 		bytes = st.st_size;
 	else if (!S_ISBLK(st.st_mode))
 		return pb_fail(err, -EINVAL,
-			       "neither a block device nor an image file");
+			       "neither a block device nor an image file: give one of these");
 	else if (ioctl(fd, BLKGETSIZE64, &bytes))
 		return pb_fail(err, -errno, "cannot ask for its size: %s",
 			       strerror(errno));
@@ -86,7 +86,7 @@ int pb_area_read(int fd, bool internal, struct pb_area *area,
 	area->sectors = sectors - area->start;
 	if (internal ? !area->start : sectors < PB_DISK_MIN_SECTORS)
 		return pb_fail(err, -ENOSPC,
-			       "%llu sectors are too few for a metadata area: it takes %u",
+			       "%llu sectors are too few for a metadata area: give a device of %u or more",
 			       (unsigned long long)sectors,
 			       PB_DISK_MIN_SECTORS * (internal ? 2 : 1));
 	for (i = 0; i < PB_DISK_SLOTS; i++) {

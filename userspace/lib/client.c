@@ -17,7 +17,7 @@
  * struct pb_client - a connection, or the memory of one
  * @curl: libcurl's
  * @headers: sent with each request
- * @base: URL of the server
+ * @config: whose server it is, and with what to go there
  * @answer: what has come of an answer, terminated
  * @len: so many bytes
  * @room: for so many
@@ -26,7 +26,7 @@
 struct pb_client {
 	CURL			*curl;
 	struct curl_slist	*headers;
-	const char		*base;
+	const struct pb_config	*config;
 	char			*answer;
 	size_t			len;
 	size_t			room;
@@ -64,9 +64,9 @@ void pb_client_timeout(struct pb_client *client, unsigned int timeout_ms)
 			 (long)timeout_ms);
 }
 
-static void set_up(struct pb_client *client, const struct pb_config *config,
-		   unsigned int timeout_ms)
+static void set_up(struct pb_client *client, unsigned int timeout_ms)
 {
+	const struct pb_config *config = client->config;
 	CURL *curl = client->curl;
 
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
@@ -94,7 +94,7 @@ int pb_client_open(const struct pb_config *config, unsigned int timeout_ms,
 
 	if (!opened)
 		return pb_fail(err, -ENOMEM, "no memory");
-	opened->base = config->server;
+	opened->config = config;
 	opened->curl = curl_easy_init();
 	/* "Expect: 100-continue" would cost a long ping a round trip. */
 	opened->headers = curl_slist_append(NULL, "Expect:");
@@ -105,7 +105,7 @@ int pb_client_open(const struct pb_config *config, unsigned int timeout_ms,
 		pb_client_close(opened);
 		return pb_fail(err, -ENOMEM, "no memory");
 	}
-	set_up(opened, config, timeout_ms);
+	set_up(opened, timeout_ms);
 	*client = opened;
 	return 0;
 }
@@ -131,10 +131,14 @@ static int refused(struct pb_client *client, long status, struct pb_error *err)
 			     sizeof(why));
 	json_object_put(object);
 	if (!why[0])
-		return pb_fail(err, -EPROTO, "%s is no view server: it answers with status %ld",
-			       client->base, status);
+		return pb_fail(err, -EPROTO, "%s is no view server: it answers with status %ld; correct the URL in %s/%s",
+			       client->config->server, status,
+			       client->config->dir, PB_CONFIG_HOST);
+	if (status == 401)
+		return pb_fail(err, -EACCES,
+			       "%s: 'openssl x509 -noout -issuer -dates -in %s' tells of this host's",
+			       why, client->config->certificate);
 	switch (status) {
-	case 401:
 	case 403:
 		ret = -EACCES;
 		break;
@@ -149,6 +153,27 @@ static int refused(struct pb_client *client, long status, struct pb_error *err)
 		break;
 	}
 	return pb_fail(err, ret, "%s", why);
+}
+
+/* Where to look. */
+static const char *hint(CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return "is its host in /etc/hosts or in DNS?";
+	case CURLE_COULDNT_CONNECT:
+		return "is 'pbviewd server' running there, and its port open?";
+	case CURLE_OPERATION_TIMEDOUT:
+		return "is its host up, and the network to it?";
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return "compare its certificate, its name in the URL, ca.pem here, and the clocks";
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CONNECT_ERROR:
+		return "is that a view server's port, and this host's key that of its certificate?";
+	default:
+		return "'pbviewd server' there has a log";
+	}
 }
 
 static int no_answer(struct pb_client *client, CURLcode code,
@@ -171,8 +196,8 @@ static int no_answer(struct pb_client *client, CURLcode code,
 	default:
 		break;
 	}
-	return pb_fail(err, ret, "the view server %s does not answer: %s",
-		       client->base, why);
+	return pb_fail(err, ret, "the view server %s does not answer: %s: %s",
+		       client->config->server, why, hint(code));
 }
 
 int pb_client_ask(struct pb_client *client, const char *path, const char *body,
@@ -182,7 +207,7 @@ int pb_client_ask(struct pb_client *client, const char *path, const char *body,
 	long status = 0;
 	CURLcode code;
 
-	if (snprintf(url, sizeof(url), "%s%s", client->base, path) >=
+	if (snprintf(url, sizeof(url), "%s%s", client->config->server, path) >=
 	    (int)sizeof(url))
 		return pb_fail(err, -EPROTO, "the URL is too long");
 	client->len = 0;

@@ -192,7 +192,7 @@ static bool scan_text(const struct cf_doc *doc, const char *file,
 			at = skip_string(at, &line);
 			if (!at) {
 				cf_complain_line(doc->load, file, first,
-						 "a string without an end");
+						 "a string without an end: a quotation mark is missing");
 				return false;
 			}
 		} else if (*at == '#' || !strncmp(at, "//", 2) ||
@@ -225,8 +225,9 @@ static bool scan_file(const struct cf_doc *doc, const char *path,
 	bool good = true;
 
 	if (!file) {
-		cf_complain_line(doc->load, path, 1, "cannot open it: %s",
-				 strerror(errno));
+		cf_complain_line(doc->load, path, 1, "cannot open it: %s: %s",
+				 strerror(errno), errno == EACCES ?
+				 "run this as root" : "see pbviewd.conf(5)");
 		return false;
 	}
 	/* All of it: libconfig refuses a file with a NUL. */
@@ -259,7 +260,8 @@ bool cf_read(struct cf_doc *doc)
 	file = real_name(doc, config_error_file(&doc->conf));
 	if (file)
 		cf_complain_line(doc->load, file, config_error_line(&doc->conf),
-				 "%s", config_error_text(&doc->conf));
+				 "%s: see pbviewd.conf(5)",
+				 config_error_text(&doc->conf));
 	free(file);
 	return false;
 }
@@ -314,7 +316,8 @@ void cf_check_keys(const struct cf_doc *doc, const config_setting_t *group,
 			if (!strcmp(name, keys[k].name))
 				break;
 		if (k == nr)
-			cf_complain(doc, setting, "unknown setting \"%s\"",
+			cf_complain(doc, setting,
+				    "unknown setting \"%s\": see pbviewd.conf(5)",
 				    name);
 		else if (!has_type(setting, keys[k].type))
 			cf_complain(doc, setting, "\"%s\" must be %s", name,
@@ -323,7 +326,8 @@ void cf_check_keys(const struct cf_doc *doc, const config_setting_t *group,
 	for (k = 0; k < nr; k++)
 		if (keys[k].required &&
 		    !config_setting_get_member(group, keys[k].name))
-			cf_complain(doc, group, "missing setting \"%s\"",
+			cf_complain(doc, group,
+				    "missing setting \"%s\": see pbviewd.conf(5)",
 				    keys[k].name);
 }
 

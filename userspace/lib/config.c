@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config-file.h"
 #include "config.h"
@@ -353,7 +354,7 @@ static void check_file_name(const struct cf_doc *doc,
 
 	if (len != strlen(name) || memcmp(file, name, len))
 		cf_complain(doc, setting,
-			    "the file of the volume \"%s\" must be called %s" SUFFIX,
+			    "the file of the volume \"%s\" must be called %s" SUFFIX ", or the volume otherwise",
 			    name, name);
 }
 
@@ -487,7 +488,7 @@ static void check_path(const struct loader *l, u32 i, u32 index,
 		if (at < 0 || !same_path(path, &other->replicas[at]))
 			continue;
 		cf_complain(&l->volumes[i], replica_setting(l, i, index, name),
-			    "%s is in use on the node \"%s\" by %s", path,
+			    "%s is in use on the node \"%s\" by %s: give each volume its own", path,
 			    node, other->file);
 		return;
 	}
@@ -515,7 +516,7 @@ static void check_address(const struct loader *l, u32 i, u32 index)
 				continue;
 			cf_complain(&l->volumes[i],
 				    replica_setting(l, i, index, "address"),
-				    "the address of the node \"%s\" is also that of \"%s\" in %s",
+				    "the address of the node \"%s\" is also that of \"%s\" in %s: correct one, or give them different ports",
 				    mine->node, volumes[k].replicas[at].node,
 				    volumes[k].file);
 			return;
@@ -523,21 +524,19 @@ static void check_address(const struct loader *l, u32 i, u32 index)
 	}
 }
 
-static void check_names(const struct loader *l, u32 i, u32 k)
+/* Two of one name are not called alike: check_file_name() has seen one of them. */
+static void check_uuids(const struct loader *l, u32 i, u32 k)
 {
 	const struct pb_volume_config *mine = &l->config->volumes[i];
 	const struct pb_volume_config *other = &l->config->volumes[k];
 	const struct cf_doc *doc = &l->volumes[i];
 	const config_setting_t *root = config_root_setting(&doc->conf);
 
-	if (mine->name[0] && !strcmp(mine->name, other->name))
-		cf_complain(doc, config_setting_get_member(root, "name"),
-			    "the volume \"%s\" is in %s already", mine->name,
-			    other->file);
 	if (!pb_all_zero(mine->uuid, PB_UUID_LEN) &&
 	    !memcmp(mine->uuid, other->uuid, PB_UUID_LEN))
 		cf_complain(doc, config_setting_get_member(root, "uuid"),
-			    "the UUID is also that of %s", other->file);
+			    "the UUID is also that of %s: 'uuidgen' makes another",
+			    other->file);
 }
 
 static void check_volumes(const struct loader *l)
@@ -548,7 +547,7 @@ static void check_volumes(const struct loader *l)
 	for (i = 0; i < l->config->nr_volumes; i++) {
 		volume = &l->config->volumes[i];
 		for (k = 0; k < i; k++)
-			check_names(l, i, k);
+			check_uuids(l, i, k);
 		for (k = 0; k < volume->nr_replicas; k++) {
 			check_path(l, i, k, "data", volume->replicas[k].data);
 			check_path(l, i, k, "meta", volume->replicas[k].meta);
@@ -666,4 +665,51 @@ int pb_config_replica(const struct pb_volume_config *volume, const char *node)
 		if (!strcmp(volume->replicas[i].node, node))
 			return i;
 	return -1;
+}
+
+const char *pb_config_nodes(const struct pb_volume_config *volume, char *text,
+			    size_t size)
+{
+	size_t len = 0;
+	u32 i;
+
+	*text = '\0';
+	for (i = 0; i < volume->nr_replicas && len < size; i++)
+		len += snprintf(text + len, size - len, "%s%s", i ? ", " : "",
+				volume->replicas[i].node);
+	return text;
+}
+
+static int check_readable(const char *path, struct pb_error *err)
+{
+	FILE *file = fopen(path, "re");
+	int error = errno;
+	char byte;
+
+	if (file) {
+		errno = 0;
+		error = fread(&byte, 1, 1, file) ? 0 : errno;
+		fclose(file);
+	}
+	if (!error)
+		return 0;
+	return pb_fail(err, -error, "cannot read %s: %s: %s", path,
+		       strerror(error), error == EACCES ? "run this as root" :
+		       "put the certificate or key there");
+}
+
+int pb_config_check_files(const struct pb_config *config, struct pb_error *err)
+{
+	struct stat st;
+	int ret;
+
+	ret = check_readable(config->ca, err) ?:
+	      check_readable(config->certificate, err) ?:
+	      check_readable(config->key, err);
+	/* Who has the key is this host to all the others. */
+	if (!ret && !stat(config->key, &st) && st.st_mode & 0007)
+		return pb_fail(err, -EPERM,
+			       "everybody on this host may use the key %s: 'chmod 600' it",
+			       config->key);
+	return ret;
 }

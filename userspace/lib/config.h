@@ -140,4 +140,26 @@ pb_config_volume(const struct pb_config *config, const char *spec);
  */
 int pb_config_replica(const struct pb_volume_config *volume, const char *node);
 
+/**
+ * pb_config_nodes() - the nodes of a volume, for a person
+ * @volume: which
+ * @text: filled: "alpha, beta"
+ * @size: of it; what is longer is cut
+ *
+ * Return: @text.
+ */
+const char *pb_config_nodes(const struct pb_volume_config *volume, char *text,
+			    size_t size);
+
+/**
+ * pb_config_check_files() - can the certificates and the key be used at all?
+ * @config: of this host
+ * @err: why not
+ *
+ * What is in them is for the TLS libraries to judge.
+ *
+ * Return: 0, -EPERM (others may use the key) or -errno of reading one.
+ */
+int pb_config_check_files(const struct pb_config *config, struct pb_error *err);
+
 #endif /* PB_CONFIG_H */

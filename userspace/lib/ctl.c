@@ -94,12 +94,12 @@ static int on_volume(struct pb_ctl *ctl, unsigned long request, void *arg,
 	error = errno;
 	reason[PB_REASON_LEN - 1] = '\0';
 	pb_dm_name(dev, name);
-	if (reason[0])
-		return pb_fail(err, -error, "%s: %s", name, reason);
 	if (error == ENODEV)
 		return pb_fail(err, -ENODEV,
 			       "%s is not a dm-pb volume: 'pbctl status' lists them",
 			       name);
+	if (reason[0])
+		return pb_fail(err, -error, "%s: %s", name, reason);
 	return pb_fail(err, -error, "%s: %s", name, strerror(error));
 }
 
@@ -264,7 +264,7 @@ const struct pb_link *pb_status_link(const struct pb_ioc_status *status,
 			return &status->upstream;
 		if (down && !memcmp(status->downstream.peer, peer, PB_UUID_LEN))
 			return &status->downstream;
-		pb_fail(err, -ENXIO, "replica %s is not a neighbour in view %llu",
+		pb_fail(err, -ENXIO, "replica %s is not a neighbour in view %llu: 'pbctl view show' lists the members",
 			pb_uuid_text(peer, uuid),
 			(unsigned long long)status->view.number);
 		return NULL;

@@ -96,7 +96,8 @@ static int find_by_name(const char *name, struct pb_ioc_dev *dev,
 
 	if (!*name || strlen(name) >= PB_DM_NAME_LEN)
 		return pb_fail(err, -ENODEV,
-			       "'%s' cannot be the name of a volume", name);
+			       "'%s' cannot be the name of a volume: 'pbctl status' lists them",
+			       name);
 	task = new_task(DM_DEVICE_INFO, name);
 	if (!task || !dm_task_run(task))
 		ret = dm_failed(task, "look up", name, "", err);
@@ -113,9 +114,12 @@ static int find_by_path(const char *path, struct pb_ioc_dev *dev,
 	struct stat st;
 
 	if (stat(path, &st))
-		return pb_fail(err, -errno, "%s: %s", path, strerror(errno));
+		return pb_fail(err, -errno,
+			       "%s: %s: 'pbctl status' lists the volumes", path,
+			       strerror(errno));
 	if (!S_ISBLK(st.st_mode))
-		return pb_fail(err, -ENOTBLK, "%s is not a block device",
+		return pb_fail(err, -ENOTBLK,
+			       "%s is not a block device: 'pbctl status' lists the volumes",
 			       path);
 	dev->major = major(st.st_rdev);
 	dev->minor = minor(st.st_rdev);
@@ -360,7 +364,7 @@ int pb_dm_remove(const char *name, unsigned int retry_ms,
 			name);
 	else if (ret == -ENXIO)
 		ret = pb_fail(err, -ENODEV,
-			      "there is no device-mapper device named '%s'",
+			      "there is no device-mapper device named '%s': 'pbctl status' lists the volumes",
 			      name);
 	return ret;
 }

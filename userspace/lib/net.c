@@ -29,7 +29,8 @@ int pb_net_resolve(const struct pb_endpoint *endpoint, bool passive,
 	if (!ret)
 		return 0;
 	return pb_fail(err, ret == EAI_SYSTEM ? -errno : -ENOENT,
-		       "cannot find the address of '%s': %s", endpoint->host,
+		       "cannot find the address of '%s': %s: is it in /etc/hosts or in DNS?",
+		       endpoint->host,
 		       ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
 }
 
@@ -73,6 +74,22 @@ static int remaining(u64 deadline)
 	u64 now = pb_boot_ms();
 
 	return now < deadline ? (int)(deadline - now) : 0;
+}
+
+/* What to do about it. */
+static const char *connect_hint(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return ": nobody listens there yet, or a firewall refuses it";
+	case ETIMEDOUT:
+		return ": is the host up, and no firewall between?";
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return ": look at the address, the cable and 'ip route'";
+	default:
+		return "";
+	}
 }
 
 /* Returns a connected blocking socket or -errno. */
@@ -120,11 +137,12 @@ int pb_net_connect(const struct addrinfo *list, unsigned int timeout_ms,
 		fd = connect_one(list, deadline);
 		if (fd >= 0)
 			return fd;
-		ret = pb_fail(err, fd, "cannot connect to %s: %s",
+		ret = pb_fail(err, fd, "cannot connect to %s: %s%s",
 			      addr_text(list->ai_addr, list->ai_addrlen, text,
 					sizeof(text)),
 			      fd == -ETIMEDOUT ? "no answer in time" :
-						 strerror(-fd));
+						 strerror(-fd),
+			      connect_hint(-fd));
 	}
 	return ret;
 }
@@ -155,6 +173,20 @@ static int listen_one(const struct addrinfo *addr)
 	return -error;
 }
 
+static const char *listen_hint(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return ": 'ss -ltnp' says by whom";
+	case EADDRNOTAVAIL:
+		return ": 'ip addr' lists those of this host";
+	case EACCES:
+		return ": run this as root, or choose a port from 1024 on";
+	default:
+		return "";
+	}
+}
+
 int pb_net_listen(const struct addrinfo *list, struct pb_listener *listener,
 		  struct pb_error *err)
 {
@@ -169,9 +201,10 @@ int pb_net_listen(const struct addrinfo *list, struct pb_listener *listener,
 			opened.fds[opened.nr++] = fd;
 			continue;
 		}
-		pb_fail(err, fd, "cannot listen on %s: %s",
+		pb_fail(err, fd, "cannot listen on %s: %s%s",
 			addr_text(list->ai_addr, list->ai_addrlen, text,
-				  sizeof(text)), strerror(-fd));
+				  sizeof(text)), strerror(-fd),
+			listen_hint(-fd));
 		if (fd != -EAFNOSUPPORT) {
 			pb_net_unlisten(&opened);
 			return fd;
@@ -229,5 +262,5 @@ int pb_net_accept(const struct pb_listener *listener, int wake_fd,
 			close(fd);
 		}
 	}
-	return pb_fail(err, -EAGAIN, "nobody connected in time");
+	return pb_fail(err, -EAGAIN, "nobody connected in time: is 'pbctl connect' running on the other node?");
 }

@@ -136,6 +136,7 @@ static const char * const counter_names[] = {
 	[PB_CNT_EARLY_FLUSHES]		= "early_flushes",
 	[PB_CNT_EARLY_HITS]		= "early_hits",
 	[PB_CNT_ACKS_AT_ONCE]		= "acks_at_once",
+	[PB_CNT_TX_SHARED]		= "tx_shared",
 };
 
 static_assert(ARRAY_SIZE(counter_names) == PB_CNT_NR);

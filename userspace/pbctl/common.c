@@ -2,6 +2,7 @@
 /*
  * Command lines, errors and output: the same for every verb.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,9 +59,12 @@ static void short_options(const struct option *options, char *text)
 	int len = 0;
 
 	text[len++] = ':';
-	for (; options->name && len < MAX_SHORT - 1; options++) {
-		if (options->val > ' ' && options->val <= '~')
-			text[len++] = options->val;
+	for (; options->name && len < MAX_SHORT - 2; options++) {
+		if (options->val <= ' ' || options->val > '~')
+			continue;
+		text[len++] = options->val;
+		if (options->has_arg)
+			text[len++] = ':';
 	}
 	text[len] = '\0';
 }
@@ -182,6 +186,15 @@ void open_volume(const char *spec, struct pb_ctl *ctl, struct pb_ioc_dev *dev)
 
 	if (pb_ctl_open(ctl, &err) || pb_dm_find(spec, dev, &err))
 		fail("%s", err.text);
+}
+
+void cannot_open(const char *path)
+{
+	const char *hint = "'lsblk' lists the devices";
+
+	if (errno == EACCES || errno == EPERM)
+		hint = "run this as root";
+	fail("cannot open %s: %m: %s", path, hint);
 }
 
 void get_status(struct pb_ctl *ctl, const struct pb_ioc_dev *dev,

@@ -37,7 +37,7 @@ static int run_disconnect(int argc, char **argv)
 		option_uuid("--peer", arg.peer);
 	open_volume(want_args(argc, argv, 1, 1)[0], &ctl, &arg.dev);
 	if (pb_ctl_disconnect(&ctl, &arg, &err))
-		fail("%s", err.text);
+		fail("%s: 'pbctl status' shows those that there are", err.text);
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;
 }

@@ -231,16 +231,16 @@ static void open_dev(struct local_dev *dev)
 	struct stat st;
 
 	if (stat(dev->path, &st))
-		fail("%s: %m", dev->path);
+		cannot_open(dev->path);
 	if (!S_ISBLK(st.st_mode))
 		fail("%s is not a block device (an image file needs losetup)",
 		     dev->path);
 	dev->fd = open(dev->path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	if (dev->fd < 0 && errno == EBUSY)
-		fail("%s is in use: unmount it or remove what is on top of it",
-		     dev->path);
+		fail("%s is in use: unmount it or remove what is on top of it ('lsblk %s')",
+		     dev->path, dev->path);
 	if (dev->fd < 0 || fstat(dev->fd, &st))
-		fail("cannot open %s: %m", dev->path);
+		cannot_open(dev->path);
 	dev->major = major(st.st_rdev);
 	dev->minor = minor(st.st_rdev);
 	if (pb_dev_sectors(dev->fd, &dev->sectors, &err))
@@ -365,18 +365,22 @@ static void choose_size(struct create *create)
 	if (!create->format)
 		block = create->area.super.block_size;
 	else if (block < create->data.block_size)
-		fail("--block-size %u: %s cannot write less than %u bytes",
+		fail("--block-size %u: %s cannot write less than %u bytes: leave the option out",
 		     block, create->data.path, create->data.block_size);
 	block_sectors = block / PB_SECTOR_SIZE;
 	if (!create->sectors)
 		create->sectors = room - room % block_sectors;
 	if (create->sectors % block_sectors)
-		fail("--size: %llu sectors are not a multiple of the block size, %u bytes",
-		     (unsigned long long)create->sectors, block);
+		fail("--size: %llu sectors are not a multiple of the block size, %u bytes: say %llu",
+		     (unsigned long long)create->sectors, block,
+		     (unsigned long long)(create->sectors - create->sectors %
+					  block_sectors));
 	if (!create->sectors || create->sectors > room)
-		fail("%s has room for %llu sectors and the volume has %llu",
+		fail("%s has room for %llu sectors and the volume has %llu: %s",
 		     create->data.path, (unsigned long long)room,
-		     (unsigned long long)create->sectors);
+		     (unsigned long long)create->sectors, create->format ?
+		     "make the device larger, or --size smaller" :
+		     "give the device its former size back");
 }
 
 /* Zero is the default, as in a superblock. */
@@ -427,13 +431,18 @@ static void plan_format(struct create *create)
 }
 
 /* What was said of a replica that exists must be true of it. */
-static void same_uuid(const char *option, const u8 *given, const u8 *there)
+static void same_uuid(const char *path, const char *what, const u8 *given,
+		      const u8 *there)
 {
 	char a[PB_UUID_TEXT], b[PB_UUID_TEXT];
 
-	if (!pb_uuid_zero(given) && memcmp(given, there, PB_UUID_LEN))
-		fail("%s %s: the superblock says %s; leave the option out to set that one up",
-		     option, pb_uuid_text(given, a), pb_uuid_text(there, b));
+	if (pb_uuid_zero(given) || !memcmp(given, there, PB_UUID_LEN))
+		return;
+	/* 'up' has the UUID from the configuration. */
+	fail("%s has the metadata of %s %s, not of %s: give the right device%s%s",
+	     path, what, pb_uuid_text(there, a), pb_uuid_text(given, b),
+	     this_verb == &verb_create ? ", or leave out --" : "",
+	     this_verb == &verb_create ? what : "");
 }
 
 static void same_number(const char *option, u32 given, u32 there)
@@ -453,8 +462,8 @@ static void plan_existing(struct create *create)
 		fail("%s has a superblock, of volume %s, already: leave out %s to set it up as it is, or wipe it first",
 		     path, pb_uuid_text(super->volume, uuid),
 		     create->synced ? "--declare-synced" : "--blank");
-	same_uuid("--volume", create->volume, super->volume);
-	same_uuid("--replica", create->replica, super->replica);
+	same_uuid(path, "volume", create->volume, super->volume);
+	same_uuid(path, "replica", create->replica, super->replica);
 	same_number("--block-size", create->block_size, super->block_size);
 	same_number("--extent-size", create->extent_size,
 		    PB_SECTOR_SIZE << super->extent_shift);

@@ -248,6 +248,9 @@ static int dump(const struct dump *dump)
 		why = dump_rest(dump, json);
 	if (json)
 		print_json(json);
+	if (dump->area.pick == -ENODATA)
+		fail("%s: %s: give the metadata device, or the data device if it has the metadata at its end",
+		     dump->path, why);
 	if (why)
 		fail("%s: %s", dump->path, why);
 	return EXIT_SUCCESS;
@@ -283,7 +286,7 @@ static int run(int argc, char **argv)
 	/* Non-blocking: a FIFO given by mistake must not hang the command. */
 	what.fd = open(what.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (what.fd < 0)
-		fail("cannot open %s: %m", what.path);
+		cannot_open(what.path);
 	if (what.internal || what.external)
 		read_place(what.fd, what.internal, what.path, &what.area);
 	else

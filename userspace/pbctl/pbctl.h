@@ -37,6 +37,9 @@ extern const struct verb verb_create;
 extern const struct verb verb_remove;
 extern const struct verb verb_status;
 extern const struct verb verb_events;
+extern const struct verb verb_top;
+extern const struct verb verb_report;
+extern const struct verb verb_metrics;
 extern const struct verb verb_connect;
 extern const struct verb verb_listen;
 extern const struct verb verb_disconnect;
@@ -146,6 +149,12 @@ void option_uuid(const char *option, u8 *uuid);
 void open_volume(const char *spec, struct pb_ctl *ctl, struct pb_ioc_dev *dev);
 
 /**
+ * cannot_open() - end: a device cannot be opened, errno says why
+ * @path: what was typed
+ */
+void cannot_open(const char *path) __attribute__((noreturn));
+
+/**
  * get_status() - a volume's status, or the end of the program
  * @ctl: the control device
  * @dev: the volume
@@ -153,6 +162,29 @@ void open_volume(const char *spec, struct pb_ctl *ctl, struct pb_ioc_dev *dev);
  */
 void get_status(struct pb_ctl *ctl, const struct pb_ioc_dev *dev,
 		struct pb_ioc_status *status);
+
+/**
+ * struct seen - a volume as it was looked at
+ * @status: of it
+ * @name: of its device
+ */
+struct seen {
+	struct pb_ioc_status	status;
+	char			name[PB_DM_NAME_LEN];
+};
+
+/**
+ * look() - the status of several volumes, or the end of the program
+ * @ctl: the control device
+ * @names: of their devices
+ * @nr_names: how many; with 0 all volumes of this node
+ * @must: each that is named must be there; if not, it is left out
+ * @seen: set to an array to free()
+ *
+ * Return: how many there are.
+ */
+size_t look(struct pb_ctl *ctl, char **names, int nr_names, bool must,
+	    struct seen **seen);
 
 /* Print and free; the second on one line, at once. */
 void print_json(struct json_object *object);
@@ -168,6 +200,8 @@ void print_members(const struct pb_view *view, const u8 *self);
 /* How far a state transfer, a verification or a resize is, in one line. */
 #define PROGRESS_LINE	160
 
+/* The part of it that is done, from 0 to 1. */
+double sync_part(const struct pb_sync_info *sync);
 const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room);
 const char *verify_line(const struct pb_verify_info *verify, char *line,
 			size_t room);

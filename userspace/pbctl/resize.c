@@ -178,10 +178,14 @@ static int run(int argc, char **argv)
 	struct pb_error err;
 	struct pb_ctl ctl;
 	const char *name = parse(&resize, argc, argv);
+	int ret = 0;
 
 	open_volume(name, &ctl, &resize.arg.dev);
-	if (!resize.watching && pb_ctl_resize(&ctl, &resize.arg, &err))
-		fail("%s", err.text);
+	if (!resize.watching)
+		ret = pb_ctl_resize(&ctl, &resize.arg, &err);
+	if (ret)
+		fail("%s%s", err.text,
+		     ret == -ENOSPC ? ": enlarge it first" : "");
 	if (!resize.no_wait && !(resize.arg.flags & PB_RESIZE_CANCEL)) {
 		get_status(&ctl, &resize.arg.dev, &status);
 		if (resize.watching || status.role == PB_ROLE_PRIMARY)

@@ -24,41 +24,6 @@ static const struct option options[] = {
 	{ }
 };
 
-static double part_done(const struct pb_sync_info *sync)
-{
-	if (sync->state > PB_SYNC_COPY)
-		return 1;
-	if (sync->state < PB_SYNC_COPY || !sync->total ||
-	    sync->left > sync->total)
-		return 0;
-	return 1 - (double)sync->left / sync->total;
-}
-
-const char *sync_line(const struct pb_sync_info *sync, char *line, size_t room)
-{
-	double done = part_done(sync) * sync->total;
-	double rate = sync->seconds ? done / sync->seconds : 0;
-	size_t len;
-
-	snprintf(line, room, "%s%s%s", pb_sync_name(sync->state),
-		 sync->paused ? ", paused" : "",
-		 sync->checksum ? ", by digests" : "");
-	if (sync->state != PB_SYNC_COPY || !sync->total)
-		return line;
-	len = strlen(line);
-	snprintf(line + len, room - len, ", %.1f %% of %.1f MiB",
-		 100 * part_done(sync), (double)sync->total / (1 << 20));
-	len = strlen(line);
-	if (rate > 0)
-		snprintf(line + len, room - len, ", %.1f MiB/s, %.0f s left",
-			 rate / (1 << 20), sync->left / rate);
-	len = strlen(line);
-	if (sync->unreadable)
-		snprintf(line + len, room - len, ", %llu bytes unreadable",
-			 (unsigned long long)sync->unreadable);
-	return line;
-}
-
 /* Until there is nothing more to see; true if the backup is synced. */
 static bool watch(struct pb_ctl *ctl, const struct pb_ioc_dev *dev)
 {
@@ -67,7 +32,7 @@ static bool watch(struct pb_ctl *ctl, const struct pb_ioc_dev *dev)
 
 	for (;;) {
 		get_status(ctl, dev, &status);
-		print_progress(part_done(&status.sync),
+		print_progress(sync_part(&status.sync),
 			       sync_line(&status.sync, line, sizeof(line)));
 		if (status.sync.state == PB_SYNC_OFF ||
 		    status.sync.state == PB_SYNC_SYNCED)

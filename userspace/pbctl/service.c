@@ -57,8 +57,10 @@ static void begin(struct question *question, int argc, char **argv, int min,
 	question->args = want_args(argc, argv, min, max);
 	load_config(dir, &question->config);
 	if (!question->config.server)
-		fail("%s/%s names no view server", dir, PB_CONFIG_HOST);
-	if (pb_client_open(&question->config, ANSWER_MS, &question->client,
+		fail("%s/%s names no view server: add client = { server = \"https://HOST:7402\"; };",
+		     dir, PB_CONFIG_HOST);
+	if (pb_config_check_files(&question->config, &err) ||
+	    pb_client_open(&question->config, ANSWER_MS, &question->client,
 			   &err))
 		fail("%s", err.text);
 }
@@ -254,7 +256,7 @@ static int command(int argc, char **argv, const char *what)
 	struct question question;
 	struct json_object *object;
 	struct pb_error err;
-	char path[160], body[128], uuid[PB_UUID_TEXT];
+	char path[160], body[128], uuid[PB_UUID_TEXT], nodes[256];
 
 	begin(&question, argc, argv, 2, 2);
 	volume = config_volume(&question.config, question.args[0]);
@@ -262,8 +264,9 @@ static int command(int argc, char **argv, const char *what)
 		fail("%s", err.text);
 	/* A name has nothing in it that JSON would have to escape but these. */
 	if (strpbrk(question.args[1], "\"\\"))
-		fail("%s has no replica on node %s", volume->name,
-		     question.args[1]);
+		fail("%s has no replica on node %s: its nodes are %s",
+		     volume->name, question.args[1],
+		     pb_config_nodes(volume, nodes, sizeof(nodes)));
 	snprintf(path, sizeof(path), "/v1/volumes/%s/%s",
 		 pb_uuid_text(volume->uuid, uuid), what);
 	snprintf(body, sizeof(body), "{\"node\":\"%s\"}", question.args[1]);

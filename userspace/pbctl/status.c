@@ -2,49 +2,24 @@
 /*
  * pbctl status: how the volumes on this node are, and what to do about it.
  */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "advice.h"
 #include "pbctl.h"
+#include "table.h"
 
-/* A write that is older than this is worth a word. */
-#define SLOW_MS		5000
-
-#define MAX_ADVICE	8
-
-/**
- * struct advice - what is wrong with a volume and what to do
- * @nr: lines
- * @lines: for a person
- */
-struct advice {
-	unsigned int	nr;
-	char		lines[MAX_ADVICE][640];
-};
-
-enum { OPT_JSON = 256 };
+enum { OPT_JSON = 256, OPT_CONFIG };
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
-
-static void pb_printf(2, 3) say(struct advice *advice, const char *fmt, ...)
-{
-	va_list args;
-
-	if (advice->nr == MAX_ADVICE)
-		return;
-	va_start(args, fmt);
-	vsnprintf(advice->lines[advice->nr++], sizeof(advice->lines[0]), fmt,
-		  args);
-	va_end(args);
-}
 
 /* A member's node name, or its UUID if it has none. */
 static const char *who(const struct pb_link *link, char *text)
@@ -52,154 +27,6 @@ static const char *who(const struct pb_link *link, char *text)
 	if (!link->name[0])
 		return pb_uuid_text(link->peer, text);
 	return pb_printable(text, PB_NAME_LEN, link->name, PB_NAME_LEN);
-}
-
-/* The command that sets a view of the first @nr members of this one. */
-static const char *view_command(const struct pb_view *view, u64 number,
-				unsigned int nr, const char *name, char *text,
-				size_t size)
-{
-	const struct pb_member *member;
-	char uuid[PB_UUID_TEXT];
-	char node[PB_NAME_LEN];
-	size_t len;
-	unsigned int i;
-
-	len = snprintf(text, size, "pbctl view set %s --number %llu", name,
-		       (unsigned long long)number);
-	for (i = 0; i < nr && i < view->nr_members && len < size; i++) {
-		member = &view->members[i];
-		pb_printable(node, sizeof(node), member->name, PB_NAME_LEN);
-		len += snprintf(text + len, size - len, " --member %s%s%s%s",
-				pb_uuid_text(member->replica, uuid),
-				*node ? ":" : "", node,
-				member->flags & PB_MEMBER_SYNCED ? "" :
-				":unsynced");
-	}
-	return text;
-}
-
-static unsigned int nr_synced(const struct pb_view *view)
-{
-	unsigned int i, nr = 0;
-
-	for (i = 0; i < view->nr_members; i++)
-		nr += !!(view->members[i].flags & PB_MEMBER_SYNCED);
-	return nr;
-}
-
-static void advise_unconfirmed(const struct pb_ioc_status *status,
-			       const char *name, struct advice *advice)
-{
-	const struct pb_view *view = &status->view;
-	char text[512], uuid[PB_UUID_TEXT];
-
-	if (!view->number)
-		say(advice, "no view yet: set the volume's view, for a new volume 'pbctl view set %s --number 1 --member %s'",
-		    name, pb_uuid_text(status->replica, uuid));
-	else if (status->flags & PB_STATUS_STANDS)
-		say(advice, "it was set up again and cannot serve in view %llu beside the other member: a view with a higher number is needed ('pbctl view set')",
-		    (unsigned long long)view->number);
-	else if ((status->flags & PB_STATUS_CRASHED) && nr_synced(view) > 1)
-		say(advice, "it crashed in view %llu, where other members may have gone on: a view with a higher number is needed ('pbctl view set')",
-		    (unsigned long long)view->number);
-	else
-		say(advice, "nobody has confirmed its view since it was set up; if that view is still the current one: '%s'",
-		    view_command(view, view->number, view->nr_members, name,
-				 text, sizeof(text)));
-}
-
-static void advise_downstream(const struct pb_ioc_status *status,
-			      const char *name, struct advice *advice)
-{
-	const struct pb_view *view = &status->view;
-	const struct pb_link *link = &status->downstream;
-	unsigned int self = pb_view_index(view, status->replica);
-	char peer[PB_UUID_TEXT], text[512];
-
-	if (pb_uuid_zero(link->peer) || link->state == PB_LINK_UP ||
-	    self == PB_NO_MEMBER)
-		return;
-	who(link, peer);
-	if (!pb_view_needs_ack(view, self)) {
-		say(advice, "no link to %s, which is unsynced and misses what is written: 'pbctl listen %s' there, 'pbctl connect %s HOST' here",
-		    peer, name, name);
-		return;
-	}
-	say(advice, "no link to %s: reads and writes %s until there is one ('pbctl listen %s' there, 'pbctl connect %s HOST' here)",
-	    peer, status->policy == PB_POLICY_ERROR ? "fail" : "wait", name,
-	    name);
-	say(advice, "or, if %s is down and was given no newer view, until there is a view without it: '%s'",
-	    peer, view_command(view, view->number + 1, self + 1, name, text,
-			       sizeof(text)));
-}
-
-static void advise_upstream(const struct pb_ioc_status *status,
-			    const char *name, struct advice *advice)
-{
-	const struct pb_link *link = &status->upstream;
-	char peer[PB_UUID_TEXT];
-
-	if (!pb_uuid_zero(link->peer) && link->state != PB_LINK_UP)
-		say(advice, "no link from %s, whose writes wait for it: 'pbctl listen %s' here, 'pbctl connect %s HOST' there",
-		    who(link, peer), name, name);
-}
-
-static void advise_disk(const struct pb_ioc_status *status, const char *name,
-			struct advice *advice)
-{
-	const struct pb_link *down = &status->downstream;
-	char peer[PB_UUID_TEXT];
-	u32 flags = status->flags;
-
-	if (flags & PB_STATUS_THROUGH_BACKUP) {
-		say(advice, "the disk of this node failed; the volume is served through %s alone: make %s primary and leave this node out ('pbctl view set'), replace the disk, then bring it back as a blank backup",
-		    who(down, peer), who(down, peer));
-		if (flags & PB_STATUS_DIVERGED)
-			say(advice, "the disk of %s failed too: no good copy is left, all I/O fails", who(down, peer));
-		else if (down->state != PB_LINK_UP)
-			say(advice, "without a link to %s nothing can be served, reads neither", who(down, peer));
-	} else if (flags & PB_STATUS_DISK_FAILED && status->role == PB_ROLE_PRIMARY) {
-		say(advice, "the disk of this node failed a write, which waits for %s: connect it, or set a view without it, in which the application gets the error",
-		    who(down, peer));
-	} else if (flags & PB_STATUS_DISK_FAILED) {
-		say(advice, "the data device failed a write: set a view without this replica ('pbctl view set'), replace the disk");
-	}
-	if (flags & PB_STATUS_DISK_ERRORS)
-		say(advice, "the data device failed writes, and the application was told: look at the disk, add a backup to '%s' if there is none",
-		    name);
-	if (status->sync.unreadable)
-		say(advice, "%llu bytes cannot be read from this disk and keep the backup from being synced: write them anew, from a file or another backup",
-		    (unsigned long long)status->sync.unreadable);
-}
-
-static void advise(const struct pb_ioc_status *status, const char *name,
-		   struct advice *advice)
-{
-	u32 flags = status->flags;
-
-	advice->nr = 0;
-	if (status->role == PB_ROLE_FAILED || (flags & PB_STATUS_META_FAILED))
-		say(advice, "the metadata device failed and this replica has stopped: mend it, then 'pbctl remove %s' and 'pbctl create' again",
-		    name);
-	advise_disk(status, name, advice);
-	if (flags & PB_STATUS_DIVERGED)
-		say(advice, "writes that failed here may be on this disk and not on the backup's: set a view in which the backup is unsynced");
-	if (status->role == PB_ROLE_UNCONFIRMED)
-		advise_unconfirmed(status, name, advice);
-	if (status->role == PB_ROLE_PRIMARY || status->role == PB_ROLE_BACKUP) {
-		advise_upstream(status, name, advice);
-		advise_downstream(status, name, advice);
-	}
-	if (status->verify.differs > status->verify.repaired)
-		say(advice, "the latest verification found %llu bytes that differ on the backup: 'pbctl verify %s --show' lists them, '--repair' copies them",
-		    (unsigned long long)status->verify.differs, name);
-	if (status->oldest_wait_ms >= SLOW_MS)
-		say(advice, "the oldest request has waited for %u s",
-		    status->oldest_wait_ms / 1000);
-	if (flags & PB_STATUS_FORCED)
-		say(advice, "view %llu was forced: acknowledged writes may have been lost then",
-		    (unsigned long long)status->forced_view);
 }
 
 static const char *link_word(const struct pb_ioc_status *status)
@@ -299,18 +126,84 @@ static void print_volume(const struct pb_ioc_status *status, const char *name)
 	print_reads(status);
 }
 
-static void show_text(const struct pb_ioc_status *status, const char *name,
-		      bool verbose)
+/* Lines of advice so far. */
+static unsigned int advised;
+
+static void print_advice(const struct pb_ioc_status *status, const char *name)
 {
 	struct advice advice;
 	unsigned int i;
 
 	advise(status, name, &advice);
+	for (i = 0; i < advice.nr; i++)
+		printf("  ! %s\n", advice.lines[i]);
+	advised += advice.nr;
+}
+
+/* Advice is about the kernel; where pbviewd runs it is not to be acted for. */
+static void mention_daemon(const char *dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, PB_CONFIG_HOST);
+	if (advised && !access(path, F_OK))
+		puts("This host is set up for pbviewd, which sets views and connects by itself: see\n"
+		     "'pbctl volumes' first, and leave 'pbctl view set', 'listen' and 'connect' to it.");
+}
+
+static void show_text(const struct pb_ioc_status *status, const char *name,
+		      bool verbose)
+{
 	print_volume(status, name);
 	if (verbose)
 		print_counters(status);
-	for (i = 0; i < advice.nr; i++)
-		printf("  ! %s\n", advice.lines[i]);
+	print_advice(status, name);
+}
+
+/* All volumes on one screen: a line for each. */
+static const struct column columns[] = {
+	{ .title = "VOLUME" },
+	{ .title = "ROLE" },
+	{ .title = "COPY" },
+	{ .title = "VIEW", .right = true },
+	{ .title = "PEER" },
+	{ .title = "LINK" },
+	{ .title = "RESYNC", .right = true },
+	{ .title = "SIZE", .right = true },
+	{ .title = "UNDER WAY", .right = true },
+	{ .title = "HELD", .right = true },
+	{ .title = "OLDEST", .right = true },
+};
+
+static const struct pb_link *the_link(const struct pb_ioc_status *status)
+{
+	return pb_uuid_zero(status->downstream.peer) ? &status->upstream :
+						       &status->downstream;
+}
+
+static void add_row(struct table *table, const struct pb_ioc_status *status,
+		    const char *name)
+{
+	const struct pb_link *link = the_link(status);
+	bool peer = !pb_uuid_zero(link->peer);
+	char text[PB_UUID_TEXT];
+
+	table_add(table, "%s", name);
+	table_add(table, "%s", pb_role_name(status->role));
+	table_add(table, "%s", pb_state_name(status->replica_state));
+	table_add(table, "%llu", (unsigned long long)status->view.number);
+	table_add(table, "%s", peer ? who(link, text) : "-");
+	table_add(table, "%s", peer ? pb_link_state_name(link->state) : "-");
+	if (status->sync.state == PB_SYNC_COPY)
+		table_add(table, "%.1f %%", 100 * sync_part(&status->sync));
+	else
+		table_add(table, "%s", status->sync.state == PB_SYNC_OFF ? "-" :
+			  pb_sync_name(status->sync.state));
+	table_add(table, "%.1f GiB", (double)status->data_sectors / (1 << 21));
+	table_add(table, "%llu", (unsigned long long)(status->in_flight +
+						      status->applying));
+	table_add(table, "%llu", (unsigned long long)status->held);
+	table_add(table, "%u ms", status->oldest_wait_ms);
 }
 
 static struct json_object *show_json(const struct pb_ioc_status *status,
@@ -329,63 +222,54 @@ static struct json_object *show_json(const struct pb_ioc_status *status,
 	return object;
 }
 
-/* All volumes, or those that were named. */
-static size_t choose(struct pb_ctl *ctl, char **names, int nr_names,
-		     struct pb_ioc_dev **devs)
+static void print_table(const struct seen *seen, size_t nr)
 {
-	struct pb_error err;
-	size_t nr;
-	int i;
+	struct table table;
+	size_t i;
 
-	if (!nr_names) {
-		if (pb_ctl_list(ctl, devs, &nr, &err))
-			fail("%s", err.text);
-		return nr;
+	table_begin(&table, columns, ARRAY_SIZE(columns));
+	for (i = 0; i < nr; i++)
+		add_row(&table, &seen[i].status, seen[i].name);
+	table_print_head(&table);
+	putchar('\n');
+	for (i = 0; i < nr; i++) {
+		table_print_row(&table, i);
+		putchar('\n');
+		print_advice(&seen[i].status, seen[i].name);
 	}
-	*devs = calloc(nr_names, sizeof(**devs));
-	if (!*devs)
-		fail("no memory");
-	for (i = 0; i < nr_names; i++) {
-		if (pb_dm_find(names[i], &(*devs)[i], &err))
-			fail("%s", err.text);
-	}
-	return nr_names;
+	table_end(&table);
 }
 
-static void show(struct pb_ctl *ctl, const struct pb_ioc_dev *devs, size_t nr,
-		 bool named, bool json, bool verbose)
+static void print_all_json(const struct seen *seen, size_t nr)
 {
-	struct json_object *volumes = json ? json_object_new_array() : NULL;
-	struct pb_ioc_status status;
-	char name[PB_DM_NAME_LEN];
-	struct pb_error err;
+	struct json_object *volumes = json_object_new_array();
 	size_t i;
-	int ret;
 
-	for (i = 0; i < nr; i++) {
-		ret = pb_ctl_status(ctl, &devs[i], &status, &err);
-		/* One of the list may have been removed since. */
-		if (ret == -ENODEV && !named)
-			continue;
-		if (ret)
-			fail("%s", err.text);
-		pb_dm_name(&devs[i], name);
-		if (json)
-			json_object_array_add(volumes,
-					      show_json(&status, name));
-		else
-			show_text(&status, name, verbose);
-	}
-	if (json)
-		print_json(volumes);
-	else if (!nr)
+	for (i = 0; i < nr; i++)
+		json_object_array_add(volumes, show_json(&seen[i].status,
+							 seen[i].name));
+	print_json(volumes);
+}
+
+static void print_all(const struct seen *seen, size_t nr, bool named,
+		      bool verbose)
+{
+	size_t i;
+
+	if (!nr)
 		puts("no volumes: 'pbctl create' sets one up");
+	else if (!named && !verbose)
+		print_table(seen, nr);
+	else
+		for (i = 0; i < nr; i++)
+			show_text(&seen[i].status, seen[i].name, verbose);
 }
 
 static int run(int argc, char **argv)
 {
 	bool json = false, verbose = false;
-	struct pb_ioc_dev *devs;
+	const char *dir = PB_CONFIG_DIR;
+	struct seen *seen;
 	struct pb_error err;
 	struct pb_ctl ctl;
 	char **names;
@@ -395,29 +279,37 @@ static int run(int argc, char **argv)
 	while ((option = next_option(argc, argv, options)) != -1) {
 		if (option == OPT_JSON)
 			json = true;
+		else if (option == OPT_CONFIG)
+			dir = optarg;
 		else
 			verbose = true;
 	}
 	names = want_args(argc, argv, 0, argc);
 	if (pb_ctl_open(&ctl, &err))
 		fail("%s", err.text);
-	nr = choose(&ctl, names, argc - optind, &devs);
-	show(&ctl, devs, nr, argc > optind, json, verbose);
-	free(devs);
+	nr = look(&ctl, names, argc - optind, true, &seen);
+	if (json)
+		print_all_json(seen, nr);
+	else
+		print_all(seen, nr, argc > optind, verbose);
+	mention_daemon(dir);
+	free(seen);
 	pb_ctl_close(&ctl);
 	return EXIT_SUCCESS;
 }
 
 const struct verb verb_status = {
 	.name = "status",
-	.args = "[NAME...] [--json] [-v]",
+	.args = "[NAME...] [--json] [-v] [--config DIR]",
 	.summary = "show volumes, and what to do when something is wrong",
 	.help =
-"Shows the volumes named, or all on this node.  A line that starts with '!' says\n"
-"what is wrong and what to do.\n\n"
+"Shows a line for each volume on this node, or all about those that are named.  A\n"
+"line that starts with '!' says what is wrong and what to do.\n\n"
 "  --json          print a JSON array with an object for each volume, counters\n"
 "                  and advice included\n"
-"  -v, --verbose   counters as well\n\n"
+"  -v, --verbose   all about each volume, and its counters\n"
+"  --config DIR    another directory than " PB_CONFIG_DIR ": advice says so where\n"
+"                  pbviewd is set up\n\n"
 "Example: pbctl status vol0 -v\n",
 	.run = run,
 };

@@ -29,8 +29,13 @@ static const struct option options[] = {
 
 void load_config(const char *dir, struct pb_config *config)
 {
-	if (pb_config_load(dir, config, stderr))
-		fail("the configuration in %s is not in order", dir);
+	int ret = pb_config_load(dir, config, stderr);
+
+	if (ret == -ENOMEM)
+		fail("no memory");
+	/* It has said what is wrong. */
+	if (ret)
+		exit(EXIT_FAILED);
 }
 
 const struct pb_volume_config *config_volume(const struct pb_config *config,
@@ -39,8 +44,8 @@ const struct pb_volume_config *config_volume(const struct pb_config *config,
 	const struct pb_volume_config *volume = pb_config_volume(config, spec);
 
 	if (!volume)
-		fail("%s/%s has no volume '%s'", config->dir,
-		     PB_CONFIG_VOLUMES, spec);
+		fail("there is no volume '%s' in %s/%s: each has a file there, NAME.conf",
+		     spec, config->dir, PB_CONFIG_VOLUMES);
 	return volume;
 }
 
@@ -164,12 +169,13 @@ static int run(int argc, char **argv, bool up)
 	const struct pb_volume_config *volume;
 	struct pb_config config;
 	int self, status = EXIT_SUCCESS;
+	char nodes[256];
 	u32 i;
 
 	parse(&wish, argc, argv, up);
 	load_config(wish.dir, &config);
 	if (!config.node[0])
-		fail("%s/%s has no node group: this host has no replicas",
+		fail("%s/%s has no node group: this host has no replicas; run this on a node",
 		     wish.dir, PB_CONFIG_HOST);
 	for (i = 0; wish.all ? i < config.nr_volumes : !!wish.names[i]; i++) {
 		volume = wish.all ? &config.volumes[i] :
@@ -178,8 +184,9 @@ static int run(int argc, char **argv, bool up)
 		if (self < 0 && wish.all)
 			continue;
 		if (self < 0)
-			fail("%s has no replica on this node, %s",
-			     volume->name, config.node);
+			fail("%s has no replica on this node, %s: run this on one of %s",
+			     volume->name, config.node,
+			     pb_config_nodes(volume, nodes, sizeof(nodes)));
 		if (apart(volume, self, wish.declare, up))
 			status = EXIT_FAILED;
 	}

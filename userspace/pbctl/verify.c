@@ -2,6 +2,7 @@
 /*
  * pbctl verify: are this replica's data and its backup's the same?
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,18 @@ static void watch(struct pb_ctl *ctl, const struct pb_ioc_dev *dev, bool quiet)
 		end_progress();
 }
 
+static const char *hint(int error)
+{
+	switch (error) {
+	case -ENOLINK:
+		return "do it on the primary, while its backup is synced";
+	case -ENOENT:
+		return "--show prints the latest result";
+	default:
+		return "'pbctl status' shows the volume";
+	}
+}
+
 static int run(int argc, char **argv)
 {
 	struct pb_ioc_verify arg = {};
@@ -194,8 +207,10 @@ static int run(int argc, char **argv)
 	    (range || arg.flags & ~PB_VERIFY_STOP || (showing && arg.flags)))
 		usage_error("--show and --stop go with no other option but --json");
 	open_volume(want_args(argc, argv, 1, 1)[0], &ctl, &arg.dev);
-	if (!showing && pb_ctl_verify(&ctl, &arg, &err))
-		fail("%s", err.text);
+	if (!showing)
+		ret = pb_ctl_verify(&ctl, &arg, &err);
+	if (ret)
+		fail("%s: %s", err.text, hint(ret));
 	if (!showing && !(arg.flags & PB_VERIFY_STOP))
 		watch(&ctl, &arg.dev, json);
 	if (!(arg.flags & PB_VERIFY_STOP))

@@ -90,10 +90,10 @@ static int run_set(int argc, char **argv)
 	args = parse_set(&arg, argc, argv);
 	open_volume(args[0], &ctl, &arg.dev);
 	follow(&ctl, &arg.dev);
-	if (pb_ctl_set_view(&ctl, &arg, &err))
-		fail("%s", err.text);
-	get_status(&ctl, &arg.dev, &status);
 	pb_dm_name(&arg.dev, name);
+	if (pb_ctl_set_view(&ctl, &arg, &err))
+		fail("%s: 'pbctl status %s' says how it is", err.text, name);
+	get_status(&ctl, &arg.dev, &status);
 	printf("%s: %s, %s, view %llu\n", name, pb_role_name(status.role),
 	       pb_state_name(status.replica_state),
 	       (unsigned long long)status.view.number);

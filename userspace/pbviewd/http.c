@@ -2,7 +2,7 @@
 /*
  * HTTPS for the view server, by libmicrohttpd.
  *
- *	GET  /				a page for a person
+ *	GET  /				a page for a person; ?volume=NAME, ?still
  *	GET  /metrics			for Prometheus
  *	GET  /v1/volumes		all volumes
  *	GET  /v1/volumes/NAME		one
@@ -121,6 +121,10 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, int status,
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
 				"no-store");
+	/* The page loads nothing and runs nothing, whatever gets into it. */
+	MHD_add_response_header(response, "Content-Security-Policy",
+				"default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	ret = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return ret;
@@ -283,7 +287,7 @@ static enum MHD_Result answer_ping(struct pv_http *http,
 	if (!speaks_for(http, connection, crt, "ping", report.node)) {
 		free(report.says);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
-				  "a node may only speak for itself");
+				  "a node may only speak for itself: its certificate needs its name in pbviewd.conf as a DNS name");
 	}
 	ret = pv_server_ping(http->server, &report, &tolds);
 	if (ret) {
@@ -406,7 +410,7 @@ static enum MHD_Result answer_command(struct pv_http *http,
 			    pv_command_name(command), volume->config->name,
 			    name);
 		return send_error(connection, MHD_HTTP_FORBIDDEN,
-				  "commands are for the volume's nodes and for operators");
+				  "commands are for the volume's nodes and for operators: do it on a node, or with the certificate of one of \"operators\"");
 	}
 	object = pv_parse_document(request->body ?: "", request->len, &err);
 	if (!object)
@@ -456,7 +460,7 @@ static enum MHD_Result answer_volume(struct pv_http *http,
 	volume = pv_server_volume(http->server, spec);
 	if (!volume)
 		return send_error(connection, MHD_HTTP_NOT_FOUND,
-				  "no such volume is configured here");
+				  "the view server has no such volume: copy its file to the server's volumes directory and restart it");
 	if (!post && !*slash)
 		return send_json(connection, MHD_HTTP_OK,
 				 pv_volume_json(volume));
@@ -475,6 +479,29 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection,
 	if (!text)
 		return MHD_NO;
 	return send_text(connection, MHD_HTTP_OK, type, text, len);
+}
+
+static enum MHD_Result answer_page(struct pv_server *server,
+				   struct MHD_Connection *connection)
+{
+	const char *name = MHD_lookup_connection_value(connection,
+						       MHD_GET_ARGUMENT_KIND,
+						       "volume");
+	struct pv_served *only = name ? pv_server_volume(server, name) : NULL;
+	const char *still = NULL;
+	bool is_still;
+	size_t len = 0;
+	char *text;
+
+	if (name && !only)
+		return send_error(connection, MHD_HTTP_NOT_FOUND,
+				  "no such volume is configured here");
+	/* "?still" has no value. */
+	is_still = MHD_lookup_connection_value_n(connection,
+						 MHD_GET_ARGUMENT_KIND, "still",
+						 strlen("still"), &still, NULL);
+	text = pv_page_html(server, only, is_still, &len);
+	return answer_text(connection, "text/html; charset=utf-8", text, len);
 }
 
 static enum MHD_Result answer(struct pv_http *http,
@@ -503,11 +530,8 @@ static enum MHD_Result answer(struct pv_http *http,
 		return answer_text(connection, "text/plain; version=0.0.4",
 				   text, len);
 	}
-	if (!post && !strcmp(url, "/")) {
-		text = pv_page_html(server, &len);
-		return answer_text(connection, "text/html; charset=utf-8",
-				   text, len);
-	}
+	if (!post && !strcmp(url, "/"))
+		return answer_page(server, connection);
 	return send_error(connection, MHD_HTTP_NOT_FOUND, "no such thing");
 }
 

@@ -66,6 +66,18 @@ int pv_tls_load(const char *ca, const char *certificate, const char *key,
 void pv_tls_free(struct pv_tls *tls);
 
 /**
+ * pv_tls_check_own() - would anybody believe us?
+ * @tls: our credentials
+ * @certificate: path, for messages
+ * @node: the name that our certificate must have, or NULL
+ * @err: why not
+ *
+ * Return: 0, -EACCES, -ENOMEM.
+ */
+int pv_tls_check_own(const struct pv_tls *tls, const char *certificate,
+		     const char *node, struct pb_error *err);
+
+/**
  * pv_link_dial() - connect, prove who we are, and make an offer
  * @tls: own credentials; NULL for no encryption
  * @address: where

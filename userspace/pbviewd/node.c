@@ -204,9 +204,12 @@ static int open_all(struct pv_node_daemon *daemon, struct pb_error *err)
 		if (local->self >= 0)
 			daemon->nr++;
 	}
-	ret = pb_ctl_open(&daemon->ctl, err) ?:
+	ret = pb_config_check_files(config, err) ?:
 	      pv_tls_load(config->ca, config->certificate, config->key,
 			  &daemon->tls, err) ?:
+	      pv_tls_check_own(daemon->tls, config->certificate, config->node,
+			       err) ?:
+	      pb_ctl_open(&daemon->ctl, err) ?:
 	      pb_net_resolve(&config->listen, true, &list, err);
 	if (ret)
 		return ret;

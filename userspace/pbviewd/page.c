@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What can be read from the view server: JSON, metrics for Prometheus, and a
- * page for a person.
+ * What programs can read from the view server: JSON, and metrics for Prometheus.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -12,8 +11,7 @@
 
 #include "server.h"
 
-/* RFC 3339, UTC, ms; empty if it never was. */
-static const char *time_text(u64 time_ns, char *text, size_t room)
+const char *pv_time_text(u64 time_ns, char *text, size_t room)
 {
 	time_t seconds = time_ns / 1000000000;
 	size_t len;
@@ -36,7 +34,7 @@ static struct json_object *view_json(const struct pv_stored_view *view)
 
 	pv_order_of(view, &order);
 	object = pv_order_json(&order);
-	pb_json_add_text(object, "time", time_text(view->time_ns, text, sizeof(text)));
+	pb_json_add_text(object, "time", pv_time_text(view->time_ns, text, sizeof(text)));
 	pb_json_add_text(object, "by", view->by);
 	return object;
 }
@@ -55,7 +53,7 @@ static struct json_object *node_json(const struct pv_served *volume, u32 index)
 	pb_json_add_text(object, "condition", text);
 	pb_json_add_u64(object, "left_alone_ms", left);
 	pb_json_add_text(object, "left_alone_until",
-			 time_text(left ? pv_real_ns() + left * 1000000 : 0,
+			 pv_time_text(left ? pv_real_ns() + left * 1000000 : 0,
 				   text, sizeof(text)));
 	pb_json_add_u64(object, "drops", node->drops);
 	pb_json_add_bool(object, "evicted", node->evicted);
@@ -63,7 +61,7 @@ static struct json_object *node_json(const struct pv_served *volume, u32 index)
 	if (!node->heard)
 		return object;
 	pb_json_add_u64(object, "silent_ms", pb_boot_ms() - node->when);
-	pb_json_add_text(object, "heard_at", time_text(heard->time_ns, text,
+	pb_json_add_text(object, "heard_at", pv_time_text(heard->time_ns, text,
 					       sizeof(text)));
 	pb_json_add(object, "replica", pb_json_uuid(node->ping.replica));
 	snprintf(text, sizeof(text), "%016llx",
@@ -338,117 +336,6 @@ char *pv_metrics_text(struct pv_server *server, size_t *len)
 	fprintf(out, "%s %llu.%03llu\n", began.name,
 		(unsigned long long)(server->began_ns / 1000000000),
 		(unsigned long long)(server->began_ns / 1000000 % 1000));
-	if (fclose(out)) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-/* The page */
-
-static void escape(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		default:
-			fputc(*text, out);
-		}
-	}
-}
-
-static void cell(FILE *out, const char *text)
-{
-	fputs("<td>", out);
-	escape(out, text);
-	fputs("</td>", out);
-}
-
-static void node_row(FILE *out, const struct pv_served *volume, u32 index)
-{
-	const struct pv_node *node = &volume->state.nodes[index];
-	const struct pv_heard *heard = &volume->heard[index];
-	char text[PV_LINE_LEN];
-
-	fputs("<tr>", out);
-	cell(out, volume->config->replicas[index].node);
-	cell(out, pv_place(volume, index));
-	cell(out, node->heard ? pb_state_name(node->ping.state) : "");
-	pv_condition(volume, index, text, sizeof(text));
-	cell(out, text);
-	text[0] = 0;
-	if (heard->sync_total)
-		snprintf(text, sizeof(text), "%.1f %% copied, %llu MiB left",
-			 100.0 * (heard->sync_total - heard->sync_left) /
-			 heard->sync_total,
-			 (unsigned long long)heard->sync_left >> 20);
-	cell(out, text);
-	cell(out, heard->reason);
-	fputs("</tr>\n", out);
-}
-
-static void volume_part(FILE *out, const struct pv_served *volume)
-{
-	const struct pv_stored_view *view = &volume->stored.view;
-	char time[40], text[PV_ADVICE_LEN];
-	u32 i;
-
-	fputs("<h2>", out);
-	escape(out, volume->config->name);
-	fputs("</h2>\n<p><b>", out);
-	pv_health(volume, text, sizeof(text));
-	escape(out, text);
-	fputs("</b></p>\n<p>", out);
-	pv_advice(volume, text, sizeof(text));
-	escape(out, text);
-	fputs("</p>\n", out);
-	if (view->number) {
-		fprintf(out, "<p>View %llu since %s: ",
-			(unsigned long long)view->number,
-			time_text(view->time_ns, time, sizeof(time)));
-		escape(out, pv_why_text(view->why));
-		if (view->by[0]) {
-			fputs(", asked for by ", out);
-			escape(out, view->by);
-		}
-		fputs(". <a href=\"/v1/volumes/", out);
-		escape(out, volume->config->name);
-		fputs("/history\">History</a></p>\n", out);
-	}
-	fputs("<table><tr><th>Node</th><th>Role</th><th>Replica</th><th>Condition</th><th>Resync</th><th>Says</th></tr>\n",
-	      out);
-	for (i = 0; i < volume->state.nr_nodes; i++)
-		node_row(out, volume, i);
-	fputs("</table>\n", out);
-}
-
-char *pv_page_html(struct pv_server *server, size_t *len)
-{
-	char *text = NULL;
-	FILE *out = open_memstream(&text, len);
-	u32 i;
-
-	if (!out)
-		return NULL;
-	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>dm-pb volumes</title>\n", out);
-	fputs("<meta http-equiv=\"refresh\" content=\"5\">\n", out);
-	fputs("<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\n", out);
-	fputs("td,th{border:1px solid #999;padding:.3em .6em;text-align:left}</style></head><body>\n", out);
-	fputs("<h1>Volumes</h1>\n", out);
-	for (i = 0; i < server->nr; i++)
-		volume_part(out, &server->volumes[i]);
-	if (!server->nr)
-		fputs("<p>No volume is configured.</p>\n", out);
-	fputs("</body></html>\n", out);
 	if (fclose(out)) {
 		free(text);
 		return NULL;

@@ -48,13 +48,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (wish->job || (strcmp(arg, "server") && strcmp(arg, "node")))
-			argp_error(state, "\"server\" or \"node\" is expected, not \"%s\"",
-				   arg);
+			argp_failure(state, argp_err_exit_status, 0,
+				     "'%s' is neither 'server' nor 'node'; see 'pbviewd --help'",
+				     arg);
 		wish->job = arg;
 		return 0;
 	case ARGP_KEY_END:
 		if (!wish->job && !wish->check)
-			argp_error(state, "\"server\" or \"node\" is missing");
+			argp_failure(state, argp_err_exit_status, 0,
+				     "say 'server' or 'node'; see 'pbviewd --help'");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -78,13 +80,13 @@ static int run(const struct wish *wish, const struct pb_config *config)
 	if (!strcmp(wish->job, "server")) {
 		if (config->is_server)
 			return pv_serve(config);
-		pv_log(SD_ERR, "%s/%s has no server group: this host is not to be a view server",
+		pv_log(SD_ERR, "%s/%s has no server group: this host is not to be a view server; run this there, or add one",
 		       wish->dir, PB_CONFIG_HOST);
 		return EXIT_FAILURE;
 	}
 	if (config->node[0])
 		return pv_run_node(config);
-	pv_log(SD_ERR, "%s/%s has no node group: this host is not to be a node",
+	pv_log(SD_ERR, "%s/%s has no node group: this host is not to be a node; run this on one, or add it",
 	       wish->dir, PB_CONFIG_HOST);
 	return EXIT_FAILURE;
 }

@@ -9,6 +9,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "link.h"
 #include "server.h"
 
 /**
@@ -118,26 +119,54 @@ static int turn(struct serve *serve)
 	return ret;
 }
 
+static int check_credentials(const struct pb_config *config,
+			     struct pb_error *err)
+{
+	struct pv_tls *tls;
+	int ret;
+
+	ret = pb_config_check_files(config, err) ?:
+	      pv_tls_load(config->ca, config->certificate, config->key, &tls,
+			  err);
+	if (ret)
+		return ret;
+	ret = pv_tls_check_own(tls, config->certificate, NULL, err);
+	pv_tls_free(tls);
+	return ret;
+}
+
+static int open_all(struct serve *serve, const struct pb_config *config,
+		    struct pb_error *err)
+{
+	struct pv_store *store;
+	int ret;
+
+	/* The store comes last: what is wrong before that leaves none behind. */
+	serve->server.config = config;
+	ret = check_credentials(config, err) ?:
+	      pv_http_open(&serve->server, &serve->http, err);
+	if (ret)
+		return ret;
+	ret = pv_sqlite_open(config->store, &store, err) ?:
+	      pv_server_open(&serve->server, config, store, err);
+	if (ret)
+		pv_http_close(serve->http);
+	return ret;
+}
+
 int pv_serve(const struct pb_config *config)
 {
 	struct serve serve = { 0 };
-	struct pv_store *store;
 	struct pb_error err;
 	int ret;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (pv_sqlite_open(config->store, &store, &err) ||
-	    pv_server_open(&serve.server, config, store, &err)) {
+	if (open_all(&serve, config, &err)) {
 		pv_log(SD_ERR, "%s", err.text);
 		return EXIT_FAILURE;
 	}
-	ret = pv_http_open(&serve.server, &serve.http, &err);
-	if (ret) {
-		pv_log(SD_ERR, "%s", err.text);
-	} else {
-		ret = turn(&serve);
-		pv_http_close(serve.http);
-	}
+	ret = turn(&serve);
+	pv_http_close(serve.http);
 	pv_server_close(&serve.server);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

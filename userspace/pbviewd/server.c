@@ -50,7 +50,7 @@ static int take_member(const struct pv_served *volume,
 
 	if (node < 0)
 		return pb_fail(err, -EINVAL,
-			       "%s: node %s is a member of the current view, and the configuration has no replica on it",
+			       "%s: node %s is a member of the current view, and the configuration has no replica on it: put it back, evict it, and take it out then",
 			       volume->config->name, from->node);
 	member->node = node;
 	member->synced = from->synced;
@@ -498,12 +498,16 @@ int pv_server_command(struct pv_server *server, struct pv_served *volume,
 	struct pv_volume *state = &volume->state;
 	int index = pb_config_replica(volume->config, node);
 	const char *why = "no such node";
+	char nodes[256];
 	u64 now = pb_boot_ms();
 	int ret;
 
 	if (index < 0)
-		return pb_fail(err, -ENOENT, "%s has no replica on node %s",
-			       volume->config->name, node);
+		return pb_fail(err, -ENOENT,
+			       "%s has no replica on node %s: its nodes are %s",
+			       volume->config->name, node,
+			       pb_config_nodes(volume->config, nodes,
+					       sizeof(nodes)));
 	if (settle(server, volume, err))
 		return -EIO;
 	switch (command) {
@@ -534,8 +538,10 @@ int pv_server_command(struct pv_server *server, struct pv_served *volume,
 	       volume->config->name, pv_command_name(command), node, by,
 	       ret < 0 ? why : ret ? "done" : "it is so already");
 	if (ret < 0)
-		return pb_fail(err, ret, "%s %s: %s", volume->config->name,
-			       node, why);
+		return pb_fail(err, ret,
+			       "%s %s: %s ('pbctl volumes %s' says how all are)",
+			       volume->config->name, node, why,
+			       volume->config->name);
 	return 0;
 }
 

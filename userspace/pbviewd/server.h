@@ -208,7 +208,21 @@ struct json_object *pv_history_json(struct pv_server *server,
 				    struct pv_served *volume, u64 from,
 				    struct pb_error *err);
 char *pv_metrics_text(struct pv_server *server, size_t *len);
-char *pv_page_html(struct pv_server *server, size_t *len);
+
+/* RFC 3339, UTC, ms; empty if it never was.  Return: @text. */
+const char *pv_time_text(u64 time_ns, char *text, size_t room);
+
+/**
+ * pv_page_html() - the page for a person (html.c)
+ * @server: the server
+ * @only: of this volume alone; NULL for all
+ * @still: it is not to be read anew by itself
+ * @len: set to its length
+ *
+ * Return: text to free(), or NULL.
+ */
+char *pv_page_html(struct pv_server *server, const struct pv_served *only,
+		   bool still, size_t *len);
 
 /*
  * HTTPS (http.c)

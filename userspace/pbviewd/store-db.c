@@ -92,11 +92,11 @@ static int sql_fail(struct store_db *s, struct pb_error *err)
 
 	s->failed = true;
 	if (error == -EBUSY)
-		return pb_fail(err, error, "%s is in use by another process",
+		return pb_fail(err, error, "%s is in use by another process: is a view server running already?",
 			       s->path);
 	if (error == -EUCLEAN || error == -ENOMEM || !system)
-		return pb_fail(err, error, "%s: %s", s->path,
-			       sqlite3_errmsg(s->db));
+		return pb_fail(err, error, "%s: %s: see 'The store is lost' in runbook.rst",
+			       s->path, sqlite3_errmsg(s->db));
 	return pb_fail(err, error, "%s: %s: %s", s->path,
 		       sqlite3_errmsg(s->db), strerror(system));
 }
@@ -281,7 +281,8 @@ int sdb_connect(struct store_db *s, struct pb_error *err)
 	/* SQLite opens one for reading then, and would not lock it. */
 	if (!ret && sqlite3_db_readonly(s->db, "main"))
 		ret = pb_fail(err, access(s->path, W_OK) ? -errno : -EROFS,
-			      "%s cannot be written", s->path);
+			      "%s cannot be written: look at its owner, mode and file system",
+			      s->path);
 	if (!ret)
 		ret = run(s, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
 			  err);
@@ -370,8 +371,8 @@ static int create(struct store_db *s, struct pb_error *err)
 	fd = mkstemp(path);
 	if (fd < 0) {
 		ret = pb_fail(err, -errno, "cannot create %s: %s%s", s->path,
-			      errno == ENOENT ? "its directory: " : "",
-			      strerror(errno));
+			      strerror(errno), errno == ENOENT ?
+			      ": make its directory first" : "");
 		free(path);
 		return ret;
 	}
@@ -399,7 +400,8 @@ int sdb_open(struct store_db *s, struct pb_error *err)
 	 */
 	if (!stat(s->path, &st)) {
 		if (!S_ISREG(st.st_mode))
-			ret = pb_fail(err, -EUCLEAN, "%s is not a file",
+			ret = pb_fail(err, -EUCLEAN,
+				      "%s is not a file: give \"store\" the name of one",
 				      s->path);
 	} else if (errno == ENOENT) {
 		ret = create(s, err);

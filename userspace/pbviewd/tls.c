@@ -93,7 +93,7 @@ static int load_ca(struct pv_tls *tls, const char *ca, struct pb_error *err)
 		return no_memory(err);
 	if (ret <= 0)
 		return pb_fail(err, -EINVAL,
-			       "%s: no certificate of an authority in it: %s",
+			       "%s: no certificate of an authority in it: %s: put it there, as PEM",
 			       ca, ret ? gnutls_strerror(ret) : "none found");
 	return 0;
 }
@@ -121,11 +121,12 @@ static int load_pair(struct pv_tls *tls, const char *certificate,
 	if (ret == GNUTLS_E_MEMORY_ERROR)
 		return no_memory(err);
 	if (ret == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-		return pb_fail(err, -EINVAL, "%s is not the key of %s", key,
-			       certificate);
+		return pb_fail(err, -EINVAL,
+			       "%s is not the key of %s: put both of one pair there",
+			       key, certificate);
 	if (ret < 0)
 		return pb_fail(err, -EINVAL,
-			       "cannot use certificate %s and key %s: %s",
+			       "cannot use certificate %s and key %s: %s: both must be PEM, the key without a password",
 			       certificate, key, gnutls_strerror(ret));
 	return 0;
 }
@@ -148,7 +149,9 @@ static int check_own(struct pv_tls *tls, const char *certificate,
 		return pb_fail(err, -EINVAL, "%s: does not say when it expires",
 			       certificate);
 	if (end < time(NULL))
-		return pb_fail(err, -EINVAL, "%s has expired", certificate);
+		return pb_fail(err, -EINVAL,
+			       "%s has expired: make a new one, or correct this host's clock",
+			       certificate);
 	return 0;
 }
 
@@ -526,6 +529,33 @@ int pv_tls_check_name(struct pv_stream *stream, const char *node,
 	return pb_fail(err, -EACCES, "it is %s, not %s", first, node);
 }
 
+int pv_tls_check_own(const struct pv_tls *tls, const char *certificate,
+		     const char *node, struct pb_error *err)
+{
+	gnutls_x509_trust_list_t authorities;
+	unsigned int i, nr = 0, status = 0;
+	gnutls_x509_crt_t *chain;
+	int ret = 0;
+
+	gnutls_certificate_get_trust_list(tls->credentials, &authorities);
+	if (gnutls_certificate_get_x509_crt(tls->credentials, 0, &chain, &nr) ||
+	    gnutls_x509_trust_list_verify_crt(authorities, chain, nr, 0,
+					      &status, NULL))
+		ret = no_memory(err);
+	else if (status)
+		ret = pv_crt_untrusted(chain[0], status, certificate, tls->ca,
+				       err);
+	else if (node && !pv_crt_has_name(chain[0], node))
+		ret = pb_fail(err, -EACCES,
+			      "%s does not have this node's name, %s, as a DNS name: give each host its own, or correct the name in pbviewd.conf",
+			      certificate, node);
+	for (i = 0; i < nr; i++)
+		gnutls_x509_crt_deinit(chain[i]);
+	if (nr)
+		gnutls_free(chain);
+	return ret;
+}
+
 /**
  * struct complaint - about a certificate
  * @status: what GnuTLS found, GNUTLS_CERT_*
@@ -547,7 +577,7 @@ static const struct complaint complaints[] = {
 	{ GNUTLS_CERT_SIGNER_NOT_CA, GNUTLS_A_UNKNOWN_CA,
 	  "is not signed by an authority in ", true },
 	{ GNUTLS_CERT_EXPIRED, GNUTLS_A_CERTIFICATE_EXPIRED,
-	  "is signed by an authority whose own has expired", false },
+	  "is signed by an authority whose own has expired: renew that", false },
 	{ GNUTLS_CERT_NOT_ACTIVATED, GNUTLS_A_CERTIFICATE_EXPIRED,
 	  "is not valid yet: compare the clocks", false },
 	{ GNUTLS_CERT_PURPOSE_MISMATCH, GNUTLS_A_UNSUPPORTED_CERTIFICATE,
@@ -575,11 +605,12 @@ int pv_crt_untrusted(gnutls_x509_crt_t crt, unsigned int status,
 
 	if (complaint->status == GNUTLS_CERT_EXPIRED &&
 	    gnutls_x509_crt_get_expiration_time(crt) < time(NULL))
-		text = "has expired";
+		text = "has expired: make a new one, or correct the clock";
 	/* What it claims to be: it may be anybody. */
 	has_name(crt, NULL, name, sizeof(name));
-	return pb_fail(err, -EACCES, "the certificate of %s %s%s",
-		       *name ? name : peer, text, complaint->ca ? ca : "");
+	return pb_fail(err, -EACCES, "the certificate of %s %s%s%s",
+		       *name ? name : peer, text, complaint->ca ? ca : "",
+		       complaint->ca ? ": all hosts need those of one" : "");
 }
 
 static int complain(struct pv_stream *stream, unsigned int status)

@@ -389,6 +389,7 @@ enum pb_counter {
 	PB_CNT_EARLY_FLUSHES,		/* flushes sent before they were asked for */
 	PB_CNT_EARLY_HITS,		/* flushes asked for that one of those served */
 	PB_CNT_ACKS_AT_ONCE,		/* of the acks received, taken without a worker */
+	PB_CNT_TX_SHARED,		/* bytes sent from the pages of a write, not copied */
 	PB_CNT_NR
 };
 
