@@ -10,6 +10,7 @@
 # make demo            PostgreSQL on a volume: its machine dies, and nothing is lost
 # make bench           speed and costs beside DRBD and md, an hour; BENCH=metadata, failover, volumes, regions
 # make dkms-test       add, build, install and remove with DKMS
+# make htmldocs        Documentation/ as HTML, in build/html
 # make dist            a tarball
 #
 # KVER is the newest kernel whose headers are installed, unless you say.
@@ -107,6 +108,12 @@ bench: bench-deps
 	PB_KO=$(B)/$$KVER/dm-pb.ko PBCTL=$(PBCTL) KVER=$$KVER \
 		$(PYTHON) $(TOP)selftests/bench/bench.py --output $(B)/bench $(BENCH)
 
+htmldocs:
+	@command -v sphinx-build >/dev/null && command -v dot >/dev/null || \
+		{ echo "no sphinx-build or no dot: run scripts/deps.sh docs"; exit 1; }
+	sphinx-build -q -W -n --keep-going -b html -d $(B)/doctrees $(TOP)Documentation $(B)/html
+	@echo $(B)/html/index.html
+
 dkms-test: test-deps
 	$(TOP)selftests/dkms/test_dkms.sh
 
@@ -120,4 +127,5 @@ clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
 .PHONY: all module userspace install deps check test test-long test-debug ci \
-	test-deps long-deps source-deps bench-deps demo-deps bench demo dkms-test dist clean
+	test-deps long-deps source-deps bench-deps demo-deps bench demo htmldocs \
+	dkms-test dist clean

@@ -8,6 +8,7 @@
 #   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
 #   scripts/deps.sh long      as for test, and what the long set has more: Chromium
 #                             for the status page, promtool for the alerts
+#   scripts/deps.sh docs      Sphinx, and what checks manual pages
 #   scripts/deps.sh bench     as for demo, and what "make bench" compares with
 #
 # Kernel images, PostgreSQL and Prometheus are unpacked in the cache, not installed:
@@ -119,13 +120,22 @@ install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-de
 	libsqlite3-dev libsystemd-dev kmod rsync
 [ -n "$(headers_of 6)" ] || install linux-headers-amd64
 
+# What makes HTML of Documentation/, and checks it.
+docs() {
+	install python3-sphinx graphviz man-db mandoc
+}
+
 case $what in
 build)
+	;;
+docs)
+	docs
 	;;
 test | source | bench | demo | long)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
-		clang libclang-rt-14-dev llvm dkms man-db
+		clang libclang-rt-14-dev llvm dkms
+	docs
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
@@ -143,6 +153,6 @@ test | source | bench | demo | long)
 	fi
 	;;
 *)
-	die "say build, test, source, bench, long or demo"
+	die "say build, test, source, docs, bench, long or demo"
 	;;
 esac

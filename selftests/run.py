@@ -221,6 +221,7 @@ def unit_jobs():
     pbctl = os.path.join(HERE, "unit", "test_pbctl.sh")
     if os.path.exists(pbctl):
         jobs.append(Job("unit/test_pbctl", [pbctl], env={"PBCTL": PBCTL}))
+    jobs.append(Job("unit/test_init", [os.path.join(HERE, "unit", "test_init.sh")], env={"PBCTL": PBCTL}))
     jobs.append(Job("mistakes", [sys.executable, os.path.join(HERE, "mistakes", "test_mistakes.py"), "host"],
                     env={"PBCTL": PBCTL}))
     for name in ("test_shown", "test_report", "test_metrics"):

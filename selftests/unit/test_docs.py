@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Does the documentation speak of what there is?  Names of tests, functions, verbs, options, settings, metrics."""
+"""Does the documentation speak of what there is?
+
+Names of tests, functions, pages, sections, verbs, options, settings, counters, metrics, words of the
+table; and whether Sphinx and man can format it.
+"""
 
 import glob
 import os
@@ -13,6 +17,7 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOC = os.path.join(TOP, "Documentation")
 PROMISES = 14
+PAGES = glob.glob(os.path.join(DOC, "*.rst")) + glob.glob(os.path.join(DOC, "*.[1-9]")) + [os.path.join(TOP, "README.md")]
 TEST = re.compile(r"\b((?:unit|vm|multi)/test_\w+)(?:\.\w+)?(?:: (test_\w+))?")
 results = []
 
@@ -77,16 +82,86 @@ def tests_named():
 
 
 def code_named():
-    """Files and functions that promises.rst and views.rst name."""
+    """Files and functions that the pages name."""
     code = sources("kmod/*.[ch]", "userspace/*/*.[ch]")
     missing = set()
-    for name in ("promises.rst", "views.rst", "states.rst", "service.rst"):
-        text = read("Documentation", name)
-        missing |= {f"{name}: {path}" for path in re.findall(r"``((?:kmod|userspace)/[\w./-]+\.[ch])``", text)
-                    if not os.path.exists(os.path.join(TOP, path))}
+    for path in glob.glob(os.path.join(DOC, "*.rst")):
+        name, text = os.path.basename(path), read(path)
+        missing |= {f"{name}: {file}" for file in re.findall(r"``((?:kmod|userspace|scripts)/[\w./-]+\.\w+)``", text)
+                    if not os.path.exists(os.path.join(TOP, file))}
         missing |= {f"{name}: {function}()" for function in re.findall(r"``(\w+)\(\)``", text)
                     if not re.search(rf"\b{function}\(", code)}
     point("every file and function that is named exists", missing)
+
+
+def titles(page):
+    """Titles of a page, and terms that it explains, in one line each."""
+    text = read(page)
+    found = re.findall(r"^([^\s.].*)\n(?:=+|-+)$", text, re.M) + re.findall(r"^([^\s.].*)\n    \S", text, re.M)
+    found += re.findall(r"^\*(\w+)\* \(", text, re.M)
+    return {re.sub(r"[`*]|^\d+\. ", "", title).lower() for title in found}
+
+
+def links():
+    """Pages, sections and manual pages that the pages name."""
+    missing = set()
+    for path in PAGES:
+        name, text = os.path.basename(path), re.sub(r"\s+", " ", read(path).replace("\\-", "-"))
+        for page in re.findall(r"\b([a-z][a-z-]*\.rst)\b", text):
+            if not os.path.exists(os.path.join(DOC, page)):
+                missing.add(f"{name}: no page {page}")
+        for page, first, more in re.findall(r"\b([a-z][a-z-]*\.rst), \*([^*]+)\*((?:,? and \*[^*]+\*|, \*[^*]+\*)*)", text):
+            wanted = [first] + re.findall(r"\*([^*]+)\*", more)
+            if os.path.exists(os.path.join(DOC, page)):
+                known = titles(os.path.join(DOC, page))
+                missing |= {f"{name}: {page} has no section {title}" for title in wanted if title.lower() not in known}
+        for page, number in re.findall(r"\b((?:pb|dm-pb)[\w.-]*)\((\d)\)", text):
+            if not os.path.exists(os.path.join(DOC, f"{page}.{number}")):
+                missing.add(f"{name}: no manual page {page}({number})")
+    point("every page, section and manual page that is named exists", missing)
+
+
+def questions():
+    """questions.rst has as many answers as it says, each with a place to look."""
+    text = read("Documentation", "questions.rst")
+    said = re.search(r"answers to (\d+) questions", text)
+    answers = re.findall(r"^([A-Z]-?\d+(?:-\d+)?): .+\n((?:    .+\n)+)", text, re.M)
+    names = [name for name, _ in answers]
+    missing = {f"{name}: twice" for name in names if names.count(name) > 1}
+    for kind, numbers in (("S-", range(1, 113)), ("X-", range(1, 14)), ("R", [*range(1, 18), *range(20, 31)]),
+                          ("A6-", range(1, 7)), ("A8-", range(1, 9))):
+        missing |= {f"no answer: {kind}{number}" for number in numbers if f"{kind}{number}" not in names}
+    if not said or int(said[1]) != len(answers):
+        missing.add(f"it says {said and said[1]} answers, and has {len(answers)}")
+    place = re.compile(r"\.rst|[Pp]romises? \d|``\w+/[\w.]+|\(\d\)|\b(?:[SX]-\d|[RA]\d)|\.  There is no weaker mode")
+    missing |= {f"{name}: says nowhere to look" for name, body in answers if len(body.split()) > 25 and not place.search(body)}
+    point("questions.rst answers as many as it says, with places to look", missing)
+
+
+def counters():
+    """The table of counters in dm-pb.rst, and the module's."""
+    names = set(re.findall(r'\[PB_CNT_\w+\]\s*= "(\w+)"', read("userspace", "lib", "text.c")))
+    table = read("Documentation", "dm-pb.rst").split("\nCounters\n====")[1].split("\nTracepoints\n====")[0]
+    shown = set(re.findall(r"^(\w+)  +\S", table, re.M))
+    point("dm-pb.rst has every counter, and no other", names ^ shown)
+
+
+def table_words():
+    """dm-pb.4 and dm-pb.rst, and the words of the target's table line."""
+    words = set(re.findall(r'strcmp\(name, "(\w+)"\)', read("kmod", "pb-target.c")))
+    page = re.search(r"\.SH TABLE LINE(.*?)\.SH", man("dm-pb.4"), re.S)[1]
+    shown = set(re.findall(r'^\.B[IR]? (\w+) "', page, re.M))
+    rst = set(re.findall(r"^(\w+) [\w|]+ +\S", read("Documentation", "dm-pb.rst").split("any order:")[1].split(
+        "Without ``format``")[0], re.M)) - {"N"}
+    point("dm-pb.4 and dm-pb.rst have every word of the table line, and no other",
+          {f"dm-pb.4: {w}" for w in words ^ shown} | {f"dm-pb.rst: {w}" for w in words ^ rst})
+
+
+def hook_page():
+    """pbviewd-hooks.5 and what a hook's environment has."""
+    names = set(re.findall(r'set\("(\w+)"', read("userspace", "pbviewd", "hook.c")))
+    page = re.search(r"\.SH ENVIRONMENT(.*?)\.SH", man("pbviewd-hooks.5"), re.S)[1]
+    point("pbviewd-hooks.5 has the environment of a hook", names ^ set(re.findall(r"^\.B (\w+)$", page, re.M)))
 
 
 def verbs():
@@ -118,7 +193,9 @@ def pbctl_page():
 def commands():
     """Command lines of pbctl in the documentation."""
     known, missing = verbs(), set()
-    for path in glob.glob(os.path.join(DOC, "*.rst")) + [os.path.join(DOC, "pbviewd.8"), os.path.join(TOP, "README.md")]:
+    for path in PAGES:
+        if path.endswith("pbctl.8"):
+            continue
         text = read(path).replace("\\-", "-").replace("\\\n", " ")
         for words in re.findall(r"(?:[#$] |``)pbctl ([a-z][^\n`#;&|]*)", text):
             verb = next((v for v in sorted(known, key=len, reverse=True) if (words + " ").startswith(v + " ")), None)
@@ -137,6 +214,11 @@ def settings():
     shown |= set(re.findall(r'^\.BR "(\w+) = ', man("pbviewd.conf.5"), re.M))
     point("pbviewd.conf.5 has every setting, and no other",
           {f"not shown: {k}" for k in keys - shown} | {f"unknown: {k}" for k in shown - keys})
+    named = {(os.path.basename(path), key) for path in PAGES
+             for key in re.findall(r"``([a-z_]+) = (?:\"|true|false|\d)", read(path))}
+    named |= {("admin.rst", key) for key in re.findall(r"^``([a-z_]+)`` +\w+ ",
+                                                        read("Documentation", "admin.rst").split("\nSetting up")[0], re.M)}
+    point("every setting that is named exists", {f"{name}: {key}" for name, key in named if key not in keys})
 
 
 def server_page():
@@ -156,36 +238,51 @@ def server_page():
 
 
 def index():
-    """index.rst lists every page."""
+    """index.rst lists every page, and some page every example."""
     text = read("Documentation", "index.rst")
-    names = {os.path.basename(p) for p in glob.glob(os.path.join(DOC, "*.*"))} - {"index.rst"}
-    point("index.rst lists every page", {name for name in names if f"``{name}``" not in text})
+    names = {os.path.basename(p) for p in PAGES} - {"index.rst", "README.md"}
+    missing = {name for name in names if f"``{name}``" not in text}
+    text = "".join(read(path) for path in PAGES)
+    missing |= {f"examples/{name}" for name in os.listdir(os.path.join(DOC, "examples")) if name not in text}
+    point("index.rst lists every page, and every example is named", missing)
 
 
-def formatted():
-    """man and Sphinx have nothing to complain of."""
+def manuals():
+    """Manual pages have nothing that a formatter complains of."""
     pages = glob.glob(os.path.join(DOC, "*.[1-9]"))
-    if shutil.which("man"):
-        bad = [subprocess.run(["man", "-l", "--warnings", "-Tutf8", "-Z", page], env={**os.environ, "LC_ALL": "C.UTF-8"},
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).stderr for page in pages]
-        point("man formats every page without a warning", {line for text in bad for line in text.splitlines()})
-    else:
-        skip("man formats every page without a warning", "no man")
-    if not shutil.which("sphinx-build"):
-        skip("Sphinx formats it without a warning", "no sphinx-build")
-        return
+    for tool, command in (("man", ["man", "-l", "--warnings", "-Tutf8", "-Z"]),
+                          ("mandoc", ["mandoc", "-T", "lint", "-W", "warning"])):
+        if not shutil.which(tool):
+            skip(f"{tool} formats every manual page without a warning", f"no {tool}")
+            continue
+        bad = set()
+        for page in pages:
+            done = subprocess.run(command + [page], env={**os.environ, "LC_ALL": "C.UTF-8"}, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+            bad |= set((done.stderr + (done.stdout if tool == "mandoc" else "")).splitlines())
+        point(f"{tool} formats every manual page without a warning", bad)
+
+
+def html():
+    """make htmldocs has nothing to complain of."""
+    text = "make htmldocs makes every page without a warning"
+    for tool in ("sphinx-build", "dot"):
+        if not shutil.which(tool):
+            skip(text, f"no {tool}")
+            return
     with tempfile.TemporaryDirectory(prefix="pb-docs-") as tmp:
-        done = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-C", "-D", "project=dm-pb", "-D",
-                               "root_doc=index", "-b", "dummy", "-d", tmp + "/trees", DOC, tmp + "/out"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    lines = {line for line in done.stderr.splitlines() if re.search(r"WARNING|ERROR|\.rst:\d+", line)}
-    point("Sphinx formats it without a warning", lines or ({done.stderr[-300:]} if done.returncode else set()))
+        done = subprocess.run(["make", "-s", "-C", TOP, f"B={tmp}/", "htmldocs"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        made = {os.path.basename(p)[:-5] for p in glob.glob(f"{tmp}/html/*.html")}
+    missing = {name for name in map(os.path.basename, PAGES) if name.endswith(".rst") and name[:-4] not in made}
+    point(text, missing | (set(done.stdout.splitlines()) if done.returncode else set()))
 
 
 def main():
     """All of it."""
     print("TAP version 13")
-    for part in (promises, tests_named, code_named, pbctl_page, commands, settings, server_page, index, formatted):
+    for part in (promises, tests_named, code_named, links, questions, pbctl_page, commands, settings, counters,
+                 table_words, hook_page, server_page, index, manuals, html):
         part()
     print(f"1..{len(results)}")
     return 0 if all(results) else 1

@@ -91,7 +91,7 @@ Z=00000000-0000-0000-0000-000000000000
 
 # Help: every verb has a usage line and an example, asked for in each way.
 verbs="create remove status top events connect listen disconnect policy resync resize verify dump-meta info metrics report \
-up down volumes history switch evict add force-primary-data-may-be-lost"
+init up down volumes history switch evict add force-primary-data-may-be-lost"
 prints 'Usage: pbctl VERB' --help
 prints 'Usage: pbctl VERB' help
 prints '^pbctl [0-9]' --version

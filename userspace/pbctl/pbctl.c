@@ -27,6 +27,7 @@ static const struct verb * const verbs[] = {
 	&verb_resize,
 	&verb_dump_meta,
 	&verb_info,
+	&verb_init,
 	&verb_metrics,
 	&verb_report,
 	&verb_up,

@@ -62,7 +62,8 @@ extern const struct verb verb_verify;
 extern const struct verb verb_dump_meta;
 extern const struct verb verb_info;
 
-/* By the configuration (up.c). */
+/* The configuration (init.c), and by it (up.c). */
+extern const struct verb verb_init;
 extern const struct verb verb_up;
 extern const struct verb verb_down;
 
