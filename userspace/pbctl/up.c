@@ -16,6 +16,7 @@ enum {
 	OPT_ALL,
 	OPT_SYNCED,
 	OPT_BLANK,
+	OPT_RETRY,
 };
 
 static const struct option options[] = {
@@ -24,6 +25,7 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, OPT_ALL },
 	{ "declare-synced", no_argument, NULL, OPT_SYNCED },
 	{ "blank", no_argument, NULL, OPT_BLANK },
+	{ "retry", required_argument, NULL, OPT_RETRY },
 	{ }
 };
 
@@ -54,12 +56,14 @@ const struct pb_volume_config *config_volume(const struct pb_config *config,
  * @dir: of the configuration
  * @all: every volume that has a replica on this node
  * @declare: how a new replica is to be declared, or NULL
+ * @retry: for how long one that is in use is to be taken down again, or NULL
  * @names: of volumes, if not all
  */
 struct wish {
 	const char	*dir;
 	bool		all;
 	char		*declare;
+	char		*retry;
 	char		**names;
 };
 
@@ -74,6 +78,12 @@ static void parse(struct wish *wish, int argc, char **argv, bool up)
 			break;
 		case OPT_ALL:
 			wish->all = true;
+			break;
+		case OPT_RETRY:
+			if (up)
+				usage_error("--retry is for 'down'");
+			option_ms("--retry");
+			wish->retry = optarg;
 			break;
 		default:
 			if (!up)
@@ -132,21 +142,25 @@ static int bring_up(const struct pb_volume_config *volume, int self,
 	return verb_create.run(argc, argv);
 }
 
-static int take_down(const struct pb_volume_config *volume)
+static int take_down(const struct pb_volume_config *volume, char *retry)
 {
-	char *argv[3] = { "remove", (char *)volume->name };
+	char *argv[5] = { "remove", (char *)volume->name };
 
 	if (!is_up(volume->name)) {
 		printf("%s is down\n", volume->name);
 		return EXIT_SUCCESS;
 	}
+	if (retry) {
+		argv[2] = "--retry";
+		argv[3] = retry;
+	}
 	optind = 0;
-	return verb_remove.run(2, argv);
+	return verb_remove.run(retry ? 4 : 2, argv);
 }
 
 /* In a process of its own: what goes wrong with one volume is not the others' end. */
-static int apart(const struct pb_volume_config *volume, int self, char *declare,
-		 bool up)
+static int apart(const struct pb_volume_config *volume, int self,
+		 const struct wish *wish, bool up)
 {
 	int status;
 	pid_t pid;
@@ -156,7 +170,8 @@ static int apart(const struct pb_volume_config *volume, int self, char *declare,
 	if (pid < 0)
 		fail("cannot fork: %m");
 	if (!pid)
-		exit(up ? bring_up(volume, self, declare) : take_down(volume));
+		exit(up ? bring_up(volume, self, wish->declare) :
+			  take_down(volume, wish->retry));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			fail("waitpid: %m");
@@ -187,7 +202,7 @@ static int run(int argc, char **argv, bool up)
 			fail("%s has no replica on this node, %s: run this on one of %s",
 			     volume->name, config.node,
 			     pb_config_nodes(volume, nodes, sizeof(nodes)));
-		if (apart(volume, self, wish.declare, up))
+		if (apart(volume, self, &wish, up))
 			status = EXIT_FAILED;
 	}
 	pb_config_free(&config);
@@ -223,12 +238,13 @@ const struct verb verb_up = {
 
 const struct verb verb_down = {
 	.name = "down",
-	.args = "VOLUME...|--all",
+	.args = "VOLUME...|--all [--retry SEC]",
 	.summary = "take volumes of the configuration down on this node",
 	.help =
 "Does what 'pbctl remove' does.  If this node is the primary, its synced backup takes\n"
 "over as soon as the view server misses it: 'pbctl switch' first spares the wait.\n\n"
 "  --all         every volume with a replica on this node\n"
+"  --retry SEC   try again for so long while it is in use (default 1)\n"
 "  --config DIR  another directory than " PB_CONFIG_DIR "\n\n"
 "Example: pbctl down db\n",
 	.run = run_down,
