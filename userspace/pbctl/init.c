@@ -454,7 +454,8 @@ const struct verb verb_init = {
 "  --data DEV           the data device, the same path on each node\n"
 "  --meta DEV           the metadata device; else it is at the end of DEV\n"
 "  --config DIR         another directory than " PB_CONFIG_DIR "\n\n"
-"Nothing that is there is changed.  Example:\n"
+"Nothing that is there is changed.\n\n"
+"Example, on the host of the view server:\n"
 "  pbctl init db --server view --node alpha=10.0.0.1 --node beta=10.0.0.2 \\\n"
 "        --data /dev/vg0/db --meta /dev/vg0/db-meta\n",
 	.run = run_init,
