@@ -455,7 +455,7 @@ const struct verb verb_init = {
 "  --meta DEV           the metadata device; else it is at the end of DEV\n"
 "  --config DIR         another directory than " PB_CONFIG_DIR "\n\n"
 "Nothing that is there is changed.\n\n"
-"Example, on the host of the view server:\n"
+"Example:\n"
 "  pbctl init db --server view --node alpha=10.0.0.1 --node beta=10.0.0.2 \\\n"
 "        --data /dev/vg0/db --meta /dev/vg0/db-meta\n",
 	.run = run_init,
