@@ -235,6 +235,11 @@ def server_page():
     missing = {text for text in said
                if not re.search(re.sub(r"%(?:s|llu|u)", lambda _: r"\w+", re.escape(text)), runbook)}
     point("runbook.rst knows every health and condition", missing if said else {"nothing is said"})
+    said = re.findall(r'\tsay\(p, "([^"]+)"', read("userspace", "pbctl", "advice.c"))
+    heads = [re.split(r"[:;,(]|%s$", text)[0].strip() for text in said]
+    missing = {head for head in heads if len(head) > 4 and
+               not re.search(re.sub(r"%(?:s|llu|u)", lambda _: r"\w+", re.escape(head)), runbook)}
+    point("runbook.rst knows every line of advice", missing if len(said) > 20 else {"nothing is said"})
 
 
 def index():
