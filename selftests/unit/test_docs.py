@@ -17,7 +17,8 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOC = os.path.join(TOP, "Documentation")
 PROMISES = 14
-PAGES = [*glob.glob(os.path.join(DOC, "*.rst")), *glob.glob(os.path.join(DOC, "*.[1-9]")), os.path.join(TOP, "README.md")]
+PAGES = [path for ext in ("rst", "[1-9]") for path in glob.glob(os.path.join(DOC, "*." + ext))]
+PAGES.append(os.path.join(TOP, "README.md"))
 SECTION = re.compile(r"\b([a-z][a-z-]*\.rst), \*([^*]+)\*((?:,? and \*[^*]+\*|, \*[^*]+\*)*)")
 TEST = re.compile(r"\b((?:unit|vm|multi)/test_\w+)(?:\.\w+)?(?:: (test_\w+))?")
 results = []
