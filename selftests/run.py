@@ -56,17 +56,17 @@ TURNS = [
     ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync", "6.12/vm/test_mistakes"],
     ["6.1/vm/", "6.1/multi/", "6.12/multi/test_faults", "6.12/multi/test_kill", "6.12/multi/test_points",
      "6.12/multi/test_security", "6.12/multi/test_service"],
-    ["6.12/multi/test_hooks", "6.12/multi/test_resize", "6.12/multi/test_shutdown", "6.12/multi/test_slow",
-     "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk", "6.12/vm/test_damage",
-     "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
+    ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
+     "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
+     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
-TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_security", "test_service",
-               "test_spare"]
+TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_quickstart", "test_security",
+               "test_service", "test_spare"]
 # And those that take longer.
 SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_points", "test_resize",
-              "test_resize_points", "test_resync", "test_security", "test_service", "test_spare"]
+              "test_quickstart", "test_resize_points", "test_resync", "test_security", "test_service", "test_spare"]
 
 
 class Job:

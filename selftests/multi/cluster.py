@@ -388,8 +388,8 @@ def refuses(node):
     check(refused and EBADE_TEXT in refused, f"{node.name} reads: {refused}")
 
 
-def run(tests, **cluster_args):
-    """Run tests as TAP, each with a healthy cluster whose primary is nodes[0]; the exit status.
+def run(tests, kind=Cluster, **cluster_args):
+    """Run tests as TAP, each with a healthy cluster (of a kind) whose primary is nodes[0]; the exit status.
 
     PB_TESTS=word,word runs those whose name contains a word.
     """
@@ -399,7 +399,7 @@ def run(tests, **cluster_args):
     results = []
     try:
         while len(results) < len(tests):
-            with Cluster(**cluster_args) as cluster:
+            with kind(**cluster_args) as cluster:
                 for test in tests[len(results):]:
                     cluster.nodes = list(cluster.members()) + [n for n in cluster.replicas
                                                                if n not in cluster.members()]

@@ -17,7 +17,9 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DOC = os.path.join(TOP, "Documentation")
 PROMISES = 14
-PAGES = glob.glob(os.path.join(DOC, "*.rst")) + glob.glob(os.path.join(DOC, "*.[1-9]")) + [os.path.join(TOP, "README.md")]
+PAGES = [path for ext in ("rst", "[1-9]") for path in glob.glob(os.path.join(DOC, "*." + ext))]
+PAGES.append(os.path.join(TOP, "README.md"))
+SECTION = re.compile(r"\b([a-z][a-z-]*\.rst), \*([^*]+)\*((?:,? and \*[^*]+\*|, \*[^*]+\*)*)")
 TEST = re.compile(r"\b((?:unit|vm|multi)/test_\w+)(?:\.\w+)?(?:: (test_\w+))?")
 results = []
 
@@ -110,7 +112,7 @@ def links():
         for page in re.findall(r"\b([a-z][a-z-]*\.rst)\b", text):
             if not os.path.exists(os.path.join(DOC, page)):
                 missing.add(f"{name}: no page {page}")
-        for page, first, more in re.findall(r"\b([a-z][a-z-]*\.rst), \*([^*]+)\*((?:,? and \*[^*]+\*|, \*[^*]+\*)*)", text):
+        for page, first, more in SECTION.findall(text):
             wanted = [first] + re.findall(r"\*([^*]+)\*", more)
             if os.path.exists(os.path.join(DOC, page)):
                 known = titles(os.path.join(DOC, page))
@@ -134,7 +136,8 @@ def questions():
     if not said or int(said[1]) != len(answers):
         missing.add(f"it says {said and said[1]} answers, and has {len(answers)}")
     place = re.compile(r"\.rst|[Pp]romises? \d|``\w+/[\w.]+|\(\d\)|\b(?:[SX]-\d|[RA]\d)|\.  There is no weaker mode")
-    missing |= {f"{name}: says nowhere to look" for name, body in answers if len(body.split()) > 25 and not place.search(body)}
+    missing |= {f"{name}: says nowhere to look" for name, body in answers
+                if len(body.split()) > 25 and not place.search(body)}
     point("questions.rst answers as many as it says, with places to look", missing)
 
 
@@ -216,8 +219,8 @@ def settings():
           {f"not shown: {k}" for k in keys - shown} | {f"unknown: {k}" for k in shown - keys})
     named = {(os.path.basename(path), key) for path in PAGES
              for key in re.findall(r"``([a-z_]+) = (?:\"|true|false|\d)", read(path))}
-    named |= {("admin.rst", key) for key in re.findall(r"^``([a-z_]+)`` +\w+ ",
-                                                        read("Documentation", "admin.rst").split("\nSetting up")[0], re.M)}
+    table = read("Documentation", "admin.rst").split("\nSetting up")[0]
+    named |= {("admin.rst", key) for key in re.findall(r"^``([a-z_]+)`` +\w+ ", table, re.M)}
     point("every setting that is named exists", {f"{name}: {key}" for name, key in named if key not in keys})
 
 
@@ -235,6 +238,11 @@ def server_page():
     missing = {text for text in said
                if not re.search(re.sub(r"%(?:s|llu|u)", lambda _: r"\w+", re.escape(text)), runbook)}
     point("runbook.rst knows every health and condition", missing if said else {"nothing is said"})
+    said = re.findall(r'\tsay\(p, "([^"]+)"', read("userspace", "pbctl", "advice.c"))
+    heads = [re.split(r"[:;,(]|%s$", text)[0].strip() for text in said]
+    missing = {head for head in heads if len(head) > 4 and
+               not re.search(re.sub(r"%(?:s|llu|u)", lambda _: r"\w+", re.escape(head)), runbook)}
+    point("runbook.rst knows every line of advice", missing if len(said) > 20 else {"nothing is said"})
 
 
 def index():

@@ -43,7 +43,7 @@ def build(where):
     subprocess.run(["make", "-s", "-C", os.path.join(TOP, "userspace"), f"O={where}", "SANITIZE=1",
                     f"{where}/pbctl"], check=True, stdout=sys.stderr)
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "devmapper", "json-c", "blkid", "uuid", "libconfig",
-                            "libcurl"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+                            "libcurl", "gnutls"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
     program = os.path.join(where, "shown")
     subprocess.run(["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g", "-D_GNU_SOURCE",
                     "-fsanitize=address,undefined", "-fno-sanitize-recover=all",

@@ -436,6 +436,8 @@ static int run_init(int argc, char **argv)
 	make_all(&init);
 	check_all(&init);
 	say_all(&init);
+	while (init.nr_made)
+		free(init.made[--init.nr_made]);
 	return EXIT_SUCCESS;
 }
 
