@@ -49,6 +49,7 @@ static int take_ack(read_descriptor_t *desc, struct sk_buff *skb,
 		return 0;
 	/* What overtook the sender's bookkeeping has to wait for the sender. */
 	conn->expect.sent_seq =
+		/* Pairs with mark_sent(). */
 		pb_conn_may_ack(conn, smp_load_acquire(&conn->tx_sent));
 	if (pb_codec_admit(&msg, &conn->expect, &why) ||
 	    !pb_conn_note_header(conn, &msg) ||
