@@ -12,6 +12,7 @@
 # make dkms-test       add, build, install and remove with DKMS
 # make htmldocs        Documentation/ as HTML, in build/html
 # make dist            a tarball
+# make deb             Debian packages, in build/deb
 #
 # KVER is the newest kernel whose headers are installed, unless you say.
 
@@ -123,9 +124,18 @@ dist:
 		-o $(B)/dm-pb-$(VERSION).tar.gz HEAD
 	@echo $(B)/dm-pb-$(VERSION).tar.gz
 
+deb:
+	$(TOP)scripts/deps.sh deb
+	rm -rf $(B)/deb
+	@mkdir -p $(B)/deb/dm-pb-$(VERSION)
+	git -C $(TOP) archive HEAD | tar -x -C $(B)/deb/dm-pb-$(VERSION)
+	cd $(B)/deb/dm-pb-$(VERSION) && dpkg-buildpackage -b -us -uc
+	rm -rf $(B)/deb/dm-pb-$(VERSION)
+	@ls $(B)/deb/*.deb
+
 clean:
 	rm -rf $(B) $(TOP)selftests/*/build
 
 .PHONY: all module userspace install deps check test test-long test-debug ci \
 	test-deps long-deps source-deps bench-deps demo-deps bench demo htmldocs \
-	dkms-test dist clean
+	dkms-test dist deb clean

@@ -8,6 +8,7 @@
 #   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
 #   scripts/deps.sh long      as for test, and what the long set has more: Chromium
 #                             for the status page, promtool for the alerts
+#   scripts/deps.sh deb       what builds Debian packages, and checks them
 #   scripts/deps.sh docs      Sphinx, and what checks manual pages
 #   scripts/deps.sh bench     as for demo, and what "make bench" compares with
 #
@@ -125,17 +126,26 @@ docs() {
 	install python3-sphinx graphviz man-db mandoc
 }
 
+# What makes Debian packages, and checks them.
+debian() {
+	install debhelper dh-dkms dpkg-dev lintian
+}
+
 case $what in
 build)
 	;;
 docs)
 	docs
 	;;
+deb)
+	debian
+	;;
 test | source | bench | demo | long)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
 		clang libclang-rt-14-dev llvm dkms
 	docs
+	debian
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
@@ -153,6 +163,6 @@ test | source | bench | demo | long)
 	fi
 	;;
 *)
-	die "say build, test, source, docs, bench, long or demo"
+	die "say build, test, source, deb, docs, bench, long or demo"
 	;;
 esac

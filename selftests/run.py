@@ -235,6 +235,7 @@ def unit_jobs():
     jobs.append(Job("fuzz", [os.path.join(HERE, "fuzz", "run.sh")], limit=900))
     jobs.append(Job("style", [os.path.join(TOP, "scripts", "check.sh"), "6.1", "6.12"], limit=1200))
     jobs.append(Job("dkms", [os.path.join(HERE, "dkms", "test_dkms.sh")], limit=900))
+    jobs.append(Job("deb", [os.path.join(HERE, "deb", "test_deb.sh")], limit=900))
     return jobs
 
 

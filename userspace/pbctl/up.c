@@ -18,6 +18,7 @@ enum {
 	OPT_SYNCED,
 	OPT_BLANK,
 	OPT_WAIT,
+	OPT_RETRY,
 };
 
 /* Between two looks at a volume that waits for its view. */
@@ -30,6 +31,7 @@ static const struct option options[] = {
 	{ "declare-synced", no_argument, NULL, OPT_SYNCED },
 	{ "blank", no_argument, NULL, OPT_BLANK },
 	{ "wait", required_argument, NULL, OPT_WAIT },
+	{ "retry", required_argument, NULL, OPT_RETRY },
 	{ }
 };
 
@@ -61,6 +63,7 @@ const struct pb_volume_config *config_volume(const struct pb_config *config,
  * @all: every volume that has a replica on this node
  * @declare: how a new replica is to be declared, or NULL
  * @wait_ms: wait so long for the view, or 0
+ * @retry: for how long one that is in use is to be taken down again, or NULL
  * @names: of volumes, if not all
  */
 struct wish {
@@ -68,6 +71,7 @@ struct wish {
 	bool		all;
 	char		*declare;
 	u32		wait_ms;
+	char		*retry;
 	char		**names;
 };
 
@@ -87,6 +91,12 @@ static void parse(struct wish *wish, int argc, char **argv, bool up)
 			if (!up)
 				usage_error("--wait is for 'up'");
 			wish->wait_ms = option_ms("--wait");
+			break;
+		case OPT_RETRY:
+			if (up)
+				usage_error("--retry is for 'down'");
+			option_ms("--retry");
+			wish->retry = optarg;
 			break;
 		default:
 			if (!up)
@@ -171,16 +181,20 @@ static int await_view(const char *name, u32 wait_ms)
 	return EXIT_SUCCESS;
 }
 
-static int take_down(const struct pb_volume_config *volume)
+static int take_down(const struct pb_volume_config *volume, char *retry)
 {
-	char *argv[3] = { "remove", (char *)volume->name };
+	char *argv[5] = { "remove", (char *)volume->name };
 
 	if (!is_up(volume->name)) {
 		printf("%s is down\n", volume->name);
 		return EXIT_SUCCESS;
 	}
+	if (retry) {
+		argv[2] = "--retry";
+		argv[3] = retry;
+	}
 	optind = 0;
-	return verb_remove.run(2, argv);
+	return verb_remove.run(retry ? 4 : 2, argv);
 }
 
 /* In a process of its own: what goes wrong with one volume is not the others' end. */
@@ -195,7 +209,7 @@ static int apart(const struct pb_volume_config *volume, int self,
 	if (pid < 0)
 		fail("cannot fork: %m");
 	if (!pid)
-		exit(!up ? take_down(volume) :
+		exit(!up ? take_down(volume, wish->retry) :
 		     bring_up(volume, self, wish->declare) ?:
 		     await_view(volume->name, wish->wait_ms));
 	while (waitpid(pid, &status, 0) < 0)
@@ -266,12 +280,13 @@ const struct verb verb_up = {
 
 const struct verb verb_down = {
 	.name = "down",
-	.args = "VOLUME...|--all",
+	.args = "VOLUME...|--all [--retry SEC]",
 	.summary = "take volumes of the configuration down on this node",
 	.help =
 "Does what 'pbctl remove' does.  If this node is the primary, its synced backup takes\n"
 "over as soon as the view server misses it: 'pbctl switch' first spares the wait.\n\n"
 "  --all         every volume with a replica on this node\n"
+"  --retry SEC   try again for so long while it is in use (default 1)\n"
 "  --config DIR  another directory than " PB_CONFIG_DIR "\n\n"
 "Example: pbctl down db\n",
 	.run = run_down,
