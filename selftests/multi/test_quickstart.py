@@ -41,6 +41,18 @@ class QuickStart(Cluster):
                 data += f"dead_after_ms = {DEAD_AFTER};\n".encode()
             vm.push(f"{CONFIG}/{file}", data, os.stat(path).st_mode & 0o777)
 
+    def bring_up(self):
+        """As in the page: what --wait returns for can be used; without a daemon it does not return well."""
+        first, second = self.replicas
+        out = first.vm.run(f"{first.pbctl_path()} up {VOLUME} --declare-synced --wait 30 && mkfs.ext4 -q {DEVICE}").out
+        check("primary, view 1" in out, f"up --wait said {out}")
+        second.kill_daemon()
+        out = second.pbctl("up", VOLUME, "--blank", "--wait", "1", check=False)
+        check(out.rc == 1 and "was told no view" in out.out, f"up --wait without a daemon: {out}")
+        second.start_daemon()
+        second.pbctl("up", VOLUME, "--wait", "30")
+        self.wait_healthy()
+
     def close(self):
         """The end of it."""
         self._made.cleanup()
@@ -58,7 +70,7 @@ def example_hook():
 def test_quickstart(cluster):
     """mkfs and mount as in quickstart.rst; the primary is killed, and the other mounts what was written"""
     a, b = cluster.nodes[:2]
-    a.vm.run(f"mkfs.ext4 -q {DEVICE} && mount {DEVICE} /srv && echo '{TEXT}' >/srv/file && sync /srv/file")
+    a.vm.run(f"mount {DEVICE} /srv && echo '{TEXT}' >/srv/file && sync /srv/file")
     check("healthy" in b.pbctl("volumes").out, "pbctl volumes does not say healthy")
     a.vm.kill()
     cluster.wait_primary(b)

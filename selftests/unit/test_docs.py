@@ -160,6 +160,21 @@ def table_words():
           {f"dm-pb.4: {w}" for w in words ^ shown} | {f"dm-pb.rst: {w}" for w in words ^ rst})
 
 
+def units():
+    """Units that the pages name."""
+    known = {os.path.basename(path) for path in glob.glob(os.path.join(TOP, "userspace", "systemd", "*"))}
+    command = re.compile(r"systemctl (?:enable|disable|start|stop|restart|status)((?: --now| [\w@.-]+)+)")
+    missing = set()
+    for path in PAGES:
+        text = read(path)
+        words = " ".join(command.findall(text))
+        for word in words.split() + re.findall(r"-u\s+(pb[\w@.-]+)", text):
+            unit = re.sub(r"@.*", "@", word)
+            if word.startswith("pb") and not {unit, unit + ".service"} & known:
+                missing.add(f"{os.path.basename(path)}: {word}")
+    point("every unit that is named exists", missing)
+
+
 def hook_page():
     """pbviewd-hooks.5 and what a hook's environment has."""
     names = set(re.findall(r'set\("(\w+)"', read("userspace", "pbviewd", "hook.c")))
@@ -290,7 +305,7 @@ def main():
     """All of it."""
     print("TAP version 13")
     for part in (promises, tests_named, code_named, links, questions, pbctl_page, commands, settings, counters,
-                 table_words, hook_page, server_page, index, manuals, html):
+                 table_words, units, hook_page, server_page, index, manuals, html):
         part()
     print(f"1..{len(results)}")
     return 0 if all(results) else 1

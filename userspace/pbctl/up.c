@@ -3,6 +3,7 @@
  * pbctl up and down: what create and remove do, for volumes of the configuration.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,12 @@ enum {
 	OPT_ALL,
 	OPT_SYNCED,
 	OPT_BLANK,
+	OPT_WAIT,
 	OPT_RETRY,
 };
+
+/* Between two looks at a volume that waits for its view. */
+#define LOOK_MS		50
 
 static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
@@ -25,6 +30,7 @@ static const struct option options[] = {
 	{ "all", no_argument, NULL, OPT_ALL },
 	{ "declare-synced", no_argument, NULL, OPT_SYNCED },
 	{ "blank", no_argument, NULL, OPT_BLANK },
+	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "retry", required_argument, NULL, OPT_RETRY },
 	{ }
 };
@@ -56,6 +62,7 @@ const struct pb_volume_config *config_volume(const struct pb_config *config,
  * @dir: of the configuration
  * @all: every volume that has a replica on this node
  * @declare: how a new replica is to be declared, or NULL
+ * @wait_ms: wait so long for the view, or 0
  * @retry: for how long one that is in use is to be taken down again, or NULL
  * @names: of volumes, if not all
  */
@@ -63,6 +70,7 @@ struct wish {
 	const char	*dir;
 	bool		all;
 	char		*declare;
+	u32		wait_ms;
 	char		*retry;
 	char		**names;
 };
@@ -78,6 +86,11 @@ static void parse(struct wish *wish, int argc, char **argv, bool up)
 			break;
 		case OPT_ALL:
 			wish->all = true;
+			break;
+		case OPT_WAIT:
+			if (!up)
+				usage_error("--wait is for 'up'");
+			wish->wait_ms = option_ms("--wait");
 			break;
 		case OPT_RETRY:
 			if (up)
@@ -142,6 +155,32 @@ static int bring_up(const struct pb_volume_config *volume, int self,
 	return verb_create.run(argc, argv);
 }
 
+/* Until it has been told its view, and serves if it is the primary there. */
+static int await_view(const char *name, u32 wait_ms)
+{
+	u64 end = pb_boot_ms() + wait_ms;
+	struct pb_ioc_status status;
+	struct pb_ioc_dev dev;
+	struct pb_ctl ctl;
+
+	if (!wait_ms)
+		return EXIT_SUCCESS;
+	open_volume(name, &ctl, &dev);
+	for (;;) {
+		get_status(&ctl, &dev, &status);
+		if (status.role != PB_ROLE_UNCONFIRMED && !status.hold_left_ms)
+			break;
+		if (pb_boot_ms() >= end)
+			fail("%s is up, and was told no view for %u s: 'pbctl volumes' says who is waited for; does pbviewd run here?",
+			     name, wait_ms / 1000);
+		poll(NULL, 0, LOOK_MS);
+	}
+	printf("%s: %s, view %llu\n", name, pb_role_name(status.role),
+	       (unsigned long long)status.view.number);
+	pb_ctl_close(&ctl);
+	return EXIT_SUCCESS;
+}
+
 static int take_down(const struct pb_volume_config *volume, char *retry)
 {
 	char *argv[5] = { "remove", (char *)volume->name };
@@ -170,8 +209,9 @@ static int apart(const struct pb_volume_config *volume, int self,
 	if (pid < 0)
 		fail("cannot fork: %m");
 	if (!pid)
-		exit(up ? bring_up(volume, self, wish->declare) :
-			  take_down(volume, wish->retry));
+		exit(!up ? take_down(volume, wish->retry) :
+		     bring_up(volume, self, wish->declare) ?:
+		     await_view(volume->name, wish->wait_ms));
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			fail("waitpid: %m");
@@ -221,7 +261,7 @@ static int run_down(int argc, char **argv)
 
 const struct verb verb_up = {
 	.name = "up",
-	.args = "VOLUME...|--all [--declare-synced|--blank]",
+	.args = "VOLUME...|--all [--declare-synced|--blank] [--wait SEC]",
 	.summary = "set volumes of the configuration up on this node",
 	.help =
 "Does what 'pbctl create' does, with the devices of the configuration.  pbviewd\n"
@@ -229,6 +269,8 @@ const struct verb verb_up = {
 "  --all             every volume with a replica on this node\n"
 "  --declare-synced  new replica, the first one: its data is the volume's\n"
 "  --blank           new replica: its data is worth nothing\n"
+"  --wait SEC        return when it has been told its view, and can be used if it is\n"
+"                    the primary; give up after so long\n"
 "  --config DIR      another directory than " PB_CONFIG_DIR "\n\n"
 "Example, on the first node and then on the second:\n"
 "  pbctl up db --declare-synced\n"
