@@ -226,6 +226,8 @@ def unit_jobs():
                     env={"PBCTL": PBCTL}))
     for name in ("test_shown", "test_report", "test_metrics"):
         jobs.append(Job(f"unit/{name}", [sys.executable, os.path.join(HERE, "unit", f"{name}.py")]))
+    jobs.append(Job("unit/test_install", [sys.executable, os.path.join(HERE, "unit", "test_install.py")],
+                    env={"PBCTL": PBCTL}))
     jobs.append(Job("unit/test_docs", [sys.executable, os.path.join(HERE, "unit", "test_docs.py")]))
     jobs.append(Job("unit/test_linear", [sys.executable, os.path.join(HERE, "unit", "test_linear.py")]))
     if LONG:

@@ -330,6 +330,23 @@ int pb_dm_resize(const char *name, u64 sectors, struct pb_error *err)
 	return ret;
 }
 
+int pb_dm_announce(const struct pb_ioc_dev *dev, u32 role, struct pb_error *err)
+{
+	char path[64], text[128], uuid[PB_UUID_TEXT];
+	int fd, len, ret = 0;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", dev->major,
+		 dev->minor);
+	len = snprintf(text, sizeof(text), "change %s PBROLE=%s",
+		       pb_uuid_text(dev->volume, uuid), pb_role_name(role));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, len) < 0)
+		ret = pb_fail(err, -errno, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
 static int remove_once(const char *name, struct pb_error *err)
 {
 	struct dm_task *task = new_task(DM_DEVICE_REMOVE, name);

@@ -381,6 +381,20 @@ int pb_dm_create(const struct pb_dm_table *table, struct pb_ioc_dev *dev,
 int pb_dm_resize(const char *name, u64 sectors, struct pb_error *err);
 
 /**
+ * pb_dm_announce() - tell udev that a device has another role
+ * @dev: the device
+ * @role: enum pb_role
+ * @err: why not
+ *
+ * The kernel makes no event of it, and what a primary has on it can be looked for,
+ * but not what another has: userspace/udev/60-pb.rules.
+ *
+ * Return: 0 or -errno.
+ */
+int pb_dm_announce(const struct pb_ioc_dev *dev, u32 role,
+		   struct pb_error *err);
+
+/**
  * pb_dm_remove() - remove a device
  * @name: its name
  * @retry_ms: how long to try again while it is in use

@@ -94,6 +94,9 @@ static int run_set(int argc, char **argv)
 	if (pb_ctl_set_view(&ctl, &arg, &err))
 		fail("%s: 'pbctl status %s' says how it is", err.text, name);
 	get_status(&ctl, &arg.dev, &status);
+	if (pb_dm_announce(&status.dev, status.role, &err))
+		fprintf(stderr, "pbctl: the view is set, but udev is not told of the role: %s\n",
+			err.text);
 	printf("%s: %s, %s, view %llu\n", name, pb_role_name(status.role),
 	       pb_state_name(status.replica_state),
 	       (unsigned long long)status.view.number);

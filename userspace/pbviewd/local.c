@@ -326,11 +326,17 @@ static void obey(struct pv_local *local, const struct pv_order *order,
 static void note_role(struct pv_local *local,
 		      const struct pb_ioc_status *status)
 {
+	struct pb_error err;
+
 	if (status->role == local->role)
 		return;
 	local->role = status->role;
 	pv_log(SD_NOTICE, "%s: %s", local->config->name,
 	       pb_role_name(status->role));
+	if (local->dev.major &&
+	    pb_dm_announce(&status->dev, status->role, &err))
+		pv_log(SD_WARNING, "%s: udev is not told of the role: %s",
+		       local->config->name, err.text);
 	pv_hook(local, status->role, status->view.number);
 }
 
