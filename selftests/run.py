@@ -45,7 +45,7 @@ DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reco
 # all that a kernel could have a hand in...
 LAST_KERNEL_VM = ["test_alone", "test_bdisk", "test_damage", "test_dead", "test_edges", "test_fetch", "test_format",
                   "test_full", "test_history", "test_limits", "test_log", "test_mistakes", "test_old", "test_tools",
-                  "test_verify", "test_verify_edges"]
+                  "test_udev", "test_verify", "test_verify_edges"]
 # ... and with two machines or more, but for these: what differs between kernels one machine sees.
 ANY_KERNEL_MULTI = ["test_crash", "test_failover"]
 # And those for PB_LONG, or by name.
