@@ -19,8 +19,13 @@ known() {	# known PROPERTY: as udev knows it
 	udevadm info --query property --property "$1" --value /dev/mapper/vol
 }
 
+number() {	# number PATH: major and minor of the device
+	stat -L -c '%t:%T' "$1"
+}
+
 reads() {	# of the device, of all that udev has done with it
-	awk '{ print $1 }' "/sys/block/$(basename "$(readlink -f /dev/mapper/vol)")/stat"
+	awk '{ print $1 }' "/sys/dev/block/$(($(stat -L -c '0x%t' /dev/mapper/vol))):$((
+		$(stat -L -c '0x%T' /dev/mapper/vol)))/stat"
 }
 
 view() {	# view NUMBER MEMBER...
@@ -33,8 +38,12 @@ view() {	# view NUMBER MEMBER...
 	"$PBCTL" view set vol --number "$number" "${args[@]}" && udevadm settle
 }
 
-names() {
-	[ /dev/pb/by-name/vol -ef /dev/mapper/vol ] && [ "/dev/disk/by-id/dm-pb-$volume" -ef /dev/mapper/vol ]
+named() {	# named LINK...: each leads to the device
+	local link
+
+	for link; do
+		[ "$(number "$link")" = "$(number /dev/mapper/vol)" ] || return 1
+	done
 }
 
 disk data "$sectors"
@@ -46,12 +55,13 @@ check "set up" "$PBCTL" create vol --data "$(dev data)" --meta "$(dev meta)" \
 udevadm settle
 is "$(known PB_ROLE)" unconfirmed "udev knows that nobody has told it a view"
 is "$(known ID_FS_LABEL)" "" "and has looked for nothing"
-check "it has its name" test /dev/pb/by-name/vol -ef /dev/mapper/vol
+check "it has its name" named /dev/pb/by-name/vol
 
 check "view 1: it is primary" view 1 "$self:a"
 is "$(known PB_ROLE)" primary "udev knows"
 is "$(known ID_FS_LABEL)" $label "and has found the file system"
-check "it has its name, and one by its UUID" names
+check "it has its name, and one by its UUID" \
+	named /dev/pb/by-name/vol "/dev/disk/by-id/dm-pb-$volume"
 
 # What somebody else tells udev of the device says nothing of its role.
 udevadm trigger --settle --uuid /dev/mapper/vol >/dev/null
@@ -60,7 +70,8 @@ is "$(known PB_ROLE) $(known ID_FS_LABEL)" "primary $label" "another event leave
 check "view 2 is another's" view 2 "$other:b"
 is "$(known PB_ROLE)" idle "udev knows"
 is "$(known ID_FS_LABEL)" "" "and has forgotten the file system"
-check "it has its names" names
+check "it has its names" \
+	named /dev/pb/by-name/vol "/dev/disk/by-id/dm-pb-$volume"
 before=$(reads)
 udevadm trigger --settle /dev/mapper/vol
 is "$(known PB_ROLE) $(known ID_FS_LABEL)" "idle " "another event leaves that as it is"
