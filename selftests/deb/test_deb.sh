@@ -49,7 +49,7 @@ done
 # Manual pages are compressed in packages, and units are in /lib.
 files_of() {
 	(cd "$1" && find . -type f -o -type l) |
-		sed 's|\.gz$||; s|^\./usr/lib/\(systemd\|udev\)|./lib/\1|' |
+		sed -E 's,\.gz$,,; s,^\./usr/lib/(systemd|udev),./lib/\1,' |
 		grep -v -e /usr/share/doc/ -e /usr/share/lintian/ -e /DEBIAN/ | sort
 }
 
