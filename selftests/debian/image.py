@@ -12,9 +12,11 @@ A name carries a hash of the recipe. What the archive had on that day is in the 
 The archive is the one that this host's apt uses.
 """
 
+import atexit
 import contextlib
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,9 @@ BARE = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2"]
 HOST = ["ifupdown", "lvm2", "openssh-server", "openssh-client", "psmisc", "e2fsprogs", "netbase"]
 # What our packages' programs link with is found by apt; DKMS is all that the module needs.
 DEPS = ["dkms", "dmsetup", "libconfig9", "libcurl3-gnutls", "libjson-c5", "libmicrohttpd12", "libsqlite3-0"]
+VERSIONED = ["Makefile", "userspace/Makefile", "dkms.conf", "debian/changelog", "kmod/pb-target.h"]
+with open(os.path.join(TOP, "dkms.conf"), encoding="ascii") as _f:
+    VERSION = re.search(r'^PACKAGE_VERSION="(.*)"', _f.read(), re.M)[1]
 REPO = "/srv/debs"
 # A root password is not set: only the agent and keys of ssh come in.
 NO_SERVICES = "#!/bin/sh\nexit 101\n"
@@ -196,10 +201,16 @@ def deps(kernel):
 
 
 def packages(version=None):
-    """[paths] of our packages, of what is committed; of another VERSION if that is given."""
-    where = os.path.join(tempfile.mkdtemp(prefix="pb-deb-"), "build")
-    call("make", "-s", "-C", TOP, "deb", f"B={where}", *([f"DEB_VERSION={version}"] if version else []))
-    return sorted(p for p in glob.glob(where + "/deb/*.deb") if "-dbgsym" not in p)
+    """[paths] of our packages, of what is committed; with another VERSION if that is given."""
+    where = os.path.join(tempfile.mkdtemp(prefix="pb-deb-"), "deb")
+    atexit.register(shutil.rmtree, os.path.dirname(where), ignore_errors=True)
+    tree = os.path.join(where, "dm-pb")
+    os.makedirs(tree)
+    call("sh", "-c", f"git -C '{TOP}' archive HEAD | tar -x -C '{tree}'")
+    if version:
+        call("sed", "-i", f"s/{VERSION}/{version}/", *(os.path.join(tree, name) for name in VERSIONED))
+    call("dpkg-buildpackage", "-b", "-us", "-uc", cwd=tree)
+    return sorted(p for p in glob.glob(where + "/*.deb") if "-dbgsym" not in p)
 
 
 def installed(kernel, debs, names):

@@ -187,7 +187,8 @@ static void load_modules(const char *dir)
 		if (names[i]->d_name[0] == '.')
 			continue;
 		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
+		/* No such device: of an instruction that this processor lacks. */
+		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST && errno != ENODEV))
 			say("cannot load %s: %s", path, strerror(errno));
 		close(fd);
 		unlink(path);
