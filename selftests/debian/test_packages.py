@@ -59,10 +59,6 @@ class Bare:
         for path in [*KEPT, *more]:
             check(self.run(f"cat {path}", False) == f"made {path}\n", f"{path} is gone, or another")
 
-    def state(self, name):
-        """dpkg's, of a package: two or three letters."""
-        return self.run(f"dpkg-query -W -f '${{db:Status-Abbrev}}' {name}", False).split()[0]
-
 
 def test_install(bare):
     """apt resolves what they depend on, DKMS builds the module, and nothing is enabled"""
@@ -112,10 +108,8 @@ def test_purge(bare):
     bare.run("apt-get -qy purge " + " ".join(NODE_PACKAGES))
     bare.has_kept()
     check(not os.path.exists(bare.system.root + os.path.dirname(STORE)), "the store is there")
-    states = [bare.state(name) for name in NODE_PACKAGES]
-    check(all(state in ("un", "pn") for state in states), f"dpkg has {states}")
-    bare.install(bare.old)
-    bare.has_module(VERSION)
+    known = bare.run(f"dpkg-query -W {' '.join(NODE_PACKAGES)} 2>/dev/null", False)
+    check(not known, f"dpkg knows {known}")
 
 
 TESTS = [test_install, test_upgrade, test_remove, test_again, test_purge]
