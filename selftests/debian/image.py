@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -38,7 +39,7 @@ VERSIONED = ["Makefile", "userspace/Makefile", "dkms.conf", "debian/changelog", 
 with open(os.path.join(TOP, "dkms.conf"), encoding="ascii") as _f:
     VERSION = re.search(r'^PACKAGE_VERSION="(.*)"', _f.read(), re.M)[1]
 REPO = "/srv/debs"
-# A root password is not set: only the agent and keys of ssh come in.
+KEEP = 3600                     # seconds after its last use that a disk stays in the cache; others' tests may run
 NO_SERVICES = "#!/bin/sh\nexit 101\n"
 ENV = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "HOME": "/root",
        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -214,7 +215,7 @@ def packages(version=None):
 
 
 def installed(kernel, debs, names):
-    """A raw image of a host with those of our packages whose NAMES are given; one of each kind is kept."""
+    """A raw image of a host with those of our packages whose NAMES are given."""
     debs = [p for p in debs if os.path.basename(p).split("_")[0] in names]
     layers = deps(kernel)
     texts = []
@@ -230,10 +231,10 @@ def installed(kernel, debs, names):
             system.run("apt-get -qy install " + " ".join(f"/root/{os.path.basename(p)}" for p in debs))
             system.disk(tmp)
 
-    fresh = not os.path.exists(os.path.join(cache_dir(), name))
     path = cached(name, make)
-    if fresh:
-        for old in glob.glob(os.path.join(cache_dir(), kind + "*.img")):
-            if old != path:
+    os.utime(path)
+    for old in glob.glob(os.path.join(cache_dir(), kind + "*.img")):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - os.path.getmtime(old) > KEEP:
                 os.unlink(old)
     return path
