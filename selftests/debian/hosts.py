@@ -56,7 +56,8 @@ primary)
 esac
 """
 # What of a boot's or a shutdown's words nobody wants to read.
-BAD_WORDS = [r"ordering cycle", r"deleted to break", r"A (start|stop) job is running", r"\[FAILED\]", r"\[DEPEND\]", r"(State|Job|start operation|waiting) .*timed out", r"Timed out waiting",
+BAD_WORDS = [r"ordering cycle", r"deleted to break", r"/(start|stop) running \([0-9]+min", r"\[FAILED\]", r"\[DEPEND\]",
+             r"(State|Job|start operation|waiting) .*timed out", r"Timed out waiting",
              r"Failed (to )?(u?n?mount|detach|finalize)", r"Failed with result", r"target is busy", r"Could not detach",
              r"Unable to finalize", r"Buffer I/O error", r"still in use", r"Failed to start"]
 
@@ -157,7 +158,7 @@ class Host:
         uuid = self.status()["volume"]
         missing = [n for n in (f"/dev/pb/by-name/{VOLUME}", f"/dev/disk/by-id/dm-pb-{uuid}")
                    if not self.ok(f"[ {n} -ef {DEVICE} ]")]
-        check(not missing, f"{self.name} lacks {missing}: " + self.run("ls -l /dev/pb/by-name /dev/disk/by-id", check_rc=False))
+        check(not missing, f"{self.name} lacks {missing}")
 
     def is_used(self):
         """The file system is mounted, and the application runs."""
@@ -235,11 +236,11 @@ class Site:
         return primary, next(h for h in self.nodes if h is not primary)
 
     def healthy(self):
-        """What pbctl volumes on a node says of it."""
+        """Is there a primary and a synced backup?"""
         return self.volumes().startswith(f"{VOLUME}: healthy")
 
     def volumes(self):
-        """The view server's words."""
+        """What pbctl volumes says."""
         return self.view.run("pbctl volumes", check_rc=False)
 
     def wait_healthy(self, timeout=120):
@@ -284,7 +285,7 @@ class Site:
         acked = self.acked()
         lines = [int(n) for n in host.run(f"cat {MOUNT}/ledger").split()]
         check(lines == list(range(1, len(lines) + 1)), f"the ledger on {host.name} has gaps: {lines[-5:]}")
-        check(acked and len(lines) >= max(acked), f"{host.name} has {len(lines)} lines of {max(acked, default=0)} that were said")
+        check(acked and len(lines) >= max(acked), f"{host.name} has {len(lines)} lines, and {max(acked)} were said")
         check(len(acked) == len(set(acked)), "a number was said twice")
 
 

@@ -187,7 +187,8 @@ def host(kernel):
         shutil.copytree(kernel.moddir, system.root + f"/lib/modules/{kernel.version}", symlinks=True, dirs_exist_ok=True,
                         ignore=shutil.ignore_patterns("build", "source"))
         system.run(f"depmod {kernel.version}")
-        write(system.root, "/etc/network/interfaces", "auto lo\niface lo inet loopback\nsource /etc/network/interfaces.d/*\n")
+        write(system.root, "/etc/network/interfaces", "auto lo\niface lo inet loopback\n"
+              "source /etc/network/interfaces.d/*\n")
         system.run("mkdir -p -m 700 /root/.ssh /var/log/journal && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519"
                    " && cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys")
         write(system.root, "/root/.ssh/config", "StrictHostKeyChecking accept-new\n")

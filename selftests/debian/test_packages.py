@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Our packages on a bare Debian 12, in a chroot: installed, upgraded, removed, purged and installed again, as install.rst says.
+"""Our packages on a bare Debian 12, in a chroot: installed, upgraded, removed, installed again and purged.
 
 What needs a machine (a volume that is up meanwhile) is in test_boot.py.
 """
