@@ -143,7 +143,7 @@ deb)
 test | source | bench | demo | long)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
-		clang libclang-rt-14-dev llvm dkms
+		clang libclang-rt-14-dev llvm dkms debootstrap qemu-utils
 	docs
 	debian
 	kernel 6.1 linux-headers-amd64

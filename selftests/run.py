@@ -58,7 +58,7 @@ TURNS = [
      "6.12/multi/test_security", "6.12/multi/test_service"],
     ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
      "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
-     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
+     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify", "debian/"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
@@ -278,6 +278,13 @@ def multi_jobs(label, kernel, env):
     return sorted(jobs, key=lambda job: job.cores)
 
 
+def debian_jobs(kernel):
+    """Our packages on Debian: its own kernel is enough."""
+    return [Job(f"debian/{name}", [sys.executable, os.path.join(HERE, "debian", f"{name}.py")], cores=cores, limit=limit,
+                env={"KVER": kernel, "PB_OUTPUT": os.path.join(OUTPUT, f"debian-{name}")})
+            for name, cores, limit in (("test_packages", 1, 600), ("test_boot", 2, 900))]
+
+
 def mutate_jobs(series, kernel, env):
     """Do the tests notice a module with a fault?  One kernel is enough."""
     return [Job(f"{series}/vm/mutate", [os.path.join(HERE, "vm", "mutate.sh")], cores=2, limit=600,
@@ -355,6 +362,7 @@ def stock_jobs(args):
         found = vm_jobs(series, kernel, env) + multi_jobs(series, kernel, {**env, **ci})
         jobs += [job for job in found if chosen or is_usual(job, last)]
         if not position:
+            jobs += debian_jobs(kernel)
             jobs.append(Job(f"{series}/rig", [os.path.join(HERE, "rig", "test_rig.py"), kernel],
                             cores=2, limit=240))
     if LONG:

@@ -40,7 +40,7 @@ def digest(*parts):
 
 
 def cached(name, make):
-    """Path of NAME in the cache; make(tmp_path) writes it when it is absent."""
+    """Path of NAME in the cache; make(tmp_path) writes it when it is absent, a file or a directory."""
     path = os.path.join(cache_dir(), name)
     if os.path.exists(path):
         return path
@@ -50,7 +50,9 @@ def cached(name, make):
         make(tmp)
         os.rename(tmp, path)
     finally:
-        if os.path.exists(tmp):
+        if os.path.isdir(tmp):
+            shutil.rmtree(tmp)
+        elif os.path.exists(tmp):
             os.unlink(tmp)
     return path
 

@@ -9,13 +9,13 @@ import os
 import stat
 
 from .cache import cached, digest, helper
-from .kernel import read_module
+from .kernel import DISK, NEEDED, read_module
 
 
-def build(kernel):
-    """Path of the initramfs for KERNEL."""
+def build(kernel, disk=False):
+    """Path of the initramfs for KERNEL; DISK: for a root on a disk."""
     agent = helper("agent", ["init.c", "agent.c"])
-    modules = kernel.modules()
+    modules = kernel.modules(NEEDED + DISK if disk else NEEDED)
     stamps = [f"{m} {os.stat(m).st_size} {os.stat(m).st_mtime_ns}" for m in modules]
     key = digest(os.path.basename(agent), *stamps)
     return cached(f"initramfs-{kernel.version}-{key}.cpio", lambda tmp: _write(tmp, agent, modules))

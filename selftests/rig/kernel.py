@@ -25,6 +25,7 @@ from .errors import RigError
 
 # In load order. What modprobe calls builtin is left out.
 NEEDED = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "virtio_blk", "virtio_net"]
+DISK = ["ext4", "crc32c_generic"]       # and for a root on a disk
 PVH_NOTE = 18                   # XEN_ELFNOTE_PHYS32_ENTRY
 
 

@@ -45,6 +45,8 @@ class Rig:
     mem, smp   MiB and virtual CPUs of each
     disks      [('name', '256M'[, 512 or 4096 or {'block':..., 'volatile':...}])], for each
                machine; in the guest /dev/disk-NAME and /dev/pbrig/NAME
+    root       [raw image of an ext4 file system, for each machine]: it boots from a copy of that, which
+               its changes go to, and not from the host's root; set up is nothing but the agent
     debug      log everything on the console, keep the private directory
     pin        each machine on a core of its own (default: when there are several)
     env        environment of every guest command, besides DM_DISABLE_UDEV=1 and PB_NODE=index
@@ -52,7 +54,7 @@ class Rig:
     """
 
     def __init__(self, nodes=1, kernel=None, mem=768, disks=DISKS, debug=False, smp=1, pin=None,
-                 env=None, append="", qemu_args=(), boot_timeout=None, accel=None):
+                 env=None, append="", qemu_args=(), boot_timeout=None, accel=None, root=None):
         if not 1 <= nodes <= 8:
             raise RigError("a rig has 1 to 8 nodes")
         self.count = nodes
@@ -60,6 +62,7 @@ class Rig:
         self.accel = accel or choose_accel(self.kernel)
         self.mem, self.smp, self.debug = mem, smp, debug
         self.disks = [Disk.of(d) for d in disks]
+        self.root = root
         self.pin = nodes > 1 if pin is None else pin
         self.env = dict(env or {})
         self.append = append

@@ -32,13 +32,13 @@ CMDLINE = ("console=ttyS0 loglevel=5 printk.devkmsg=on panic=-1 oops=panic mitig
 TCG_CPU = "qemu64,-cx16"
 
 
-def qemu_base(kernel, accel):
-    """QEMU and the arguments that every start shares."""
+def qemu_base(kernel, accel, disk=False):
+    """QEMU and the arguments that every start shares; DISK: for a root on a disk."""
     cpu = "host" if accel == "kvm" else TCG_CPU
     accel = "kvm" if accel == "kvm" else "tcg,thread=multi,tb-size=128"
     return [tool("qemu-system-x86_64"), "-machine", "q35", "-accel", accel, "-cpu", cpu,
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-kernel", kernel.boot_image(), "-initrd", initramfs.build(kernel)]
+            "-kernel", kernel.boot_image(), "-initrd", initramfs.build(kernel, disk)]
 
 
 @functools.cache
@@ -108,6 +108,10 @@ class VM:
         self._images = {d.name: Image(d, os.path.join(rig.dir, f"{self.name}-{d.name}.img"),
                                       os.path.join(rig.sock_dir, f"{index}-{d.name}"))
                         for d in rig.disks}
+        self._root = os.path.join(rig.dir, f"{self.name}-root.qcow2") if rig.root else None
+        if self._root:
+            subprocess.run([tool("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", rig.root[index],
+                            self._root], check=True)
 
     # Start and end.
 
@@ -330,11 +334,12 @@ class VM:
         debug = " loglevel=8 ignore_loglevel earlyprintk=ttyS0" if rig.debug else ""
         clock = "" if rig.accel == "kvm" else f" tsc_early_khz={tsc_khz()}"
         return (f"{CMDLINE}{clock}{debug} pbrig.node={self.index} pbrig.nodes={rig.count}"
-                + (f" pbrig.bind={binds}" if binds else "") + f" {rig.append}").strip()
+                + (f" pbrig.bind={binds}" if binds else "") + (" pbrig.disk=root" if rig.root else "")
+                + f" {rig.append}").strip()
 
     def _qemu_args(self):
         rig, i = self.rig, self.index
-        args = qemu_base(rig.kernel, rig.accel) + [
+        args = qemu_base(rig.kernel, rig.accel, bool(rig.root)) + [
             "-name", f"pbrig-{self.name}", "-m", str(rig.mem), "-smp", str(rig.smp),
             "-append", self._append(),
             "-chardev", f"file,id=con,path={_esc(self.console_path)},append=on", "-serial", "chardev:con",
@@ -348,6 +353,9 @@ class VM:
             "-device", "virtio-9p-pci,fsdev=root,mount_tag=hostroot",
             "-netdev", f"stream,id=net,server=off,addr.type=unix,addr.path={_esc(rig.switch.paths[i])}",
             "-device", f"virtio-net-pci,netdev=net,mac=52:54:00:77:00:{i:02x},romfile=,host_mtu=9000"]
+        if self._root:
+            args += ["-drive", f"if=none,id=root,format=qcow2,discard=unmap,file={_esc(self._root)}",
+                     "-device", "virtio-blk-pci,drive=root,serial=root"]
         for image in self._images.values():
             args += image.qemu_args()
         return args + rig.qemu_args

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "pbctl.h"
 
 enum {
@@ -19,10 +20,14 @@ enum {
 	OPT_BLANK,
 	OPT_WAIT,
 	OPT_RETRY,
+	OPT_UNMOUNT,
 };
 
 /* Between two looks at a volume that waits for its view. */
 #define LOOK_MS		50
+/* Between two tries to unmount, and how long one may take. */
+#define UNMOUNT_MS	200
+#define UMOUNT_LIMIT_MS	10000
 
 static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
@@ -32,6 +37,7 @@ static const struct option options[] = {
 	{ "blank", no_argument, NULL, OPT_BLANK },
 	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "retry", required_argument, NULL, OPT_RETRY },
+	{ "unmount", no_argument, NULL, OPT_UNMOUNT },
 	{ }
 };
 
@@ -64,6 +70,8 @@ const struct pb_volume_config *config_volume(const struct pb_config *config,
  * @declare: how a new replica is to be declared, or NULL
  * @wait_ms: wait so long for the view, or 0
  * @retry: for how long one that is in use is to be taken down again, or NULL
+ * @retry_ms: the same, in ms
+ * @unmount: unmount what is mounted of it before
  * @names: of volumes, if not all
  */
 struct wish {
@@ -72,6 +80,8 @@ struct wish {
 	char		*declare;
 	u32		wait_ms;
 	char		*retry;
+	u32		retry_ms;
+	bool		unmount;
 	char		**names;
 };
 
@@ -95,8 +105,13 @@ static void parse(struct wish *wish, int argc, char **argv, bool up)
 		case OPT_RETRY:
 			if (up)
 				usage_error("--retry is for 'down'");
-			option_ms("--retry");
+			wish->retry_ms = option_ms("--retry");
 			wish->retry = optarg;
+			break;
+		case OPT_UNMOUNT:
+			if (up)
+				usage_error("--unmount is for 'down'");
+			wish->unmount = true;
 			break;
 		default:
 			if (!up)
@@ -181,7 +196,55 @@ static int await_view(const char *name, u32 wait_ms)
 	return EXIT_SUCCESS;
 }
 
-static int take_down(const struct pb_volume_config *volume, char *retry)
+static bool is_mounted(const struct pb_ioc_dev *dev)
+{
+	unsigned int major, minor;
+	char line[4096];
+	bool found = false;
+	FILE *file = fopen("/proc/self/mountinfo", "r");
+
+	if (!file)
+		fail("/proc/self/mountinfo: %m");
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*u %*u %u:%u", &major, &minor) == 2 &&
+			major == dev->major && minor == dev->minor;
+	fclose(file);
+	return found;
+}
+
+/*
+ * What uses it may still be ending, when a host is shut down: again and again.  As
+ * long as the network is there the file system can write, and it is no more later.
+ */
+static void unmount(const char *name, u32 retry_ms)
+{
+	char path[PB_DM_NAME_LEN + sizeof("/dev/mapper/")];
+	const char *argv[4] = { "umount", "--all-targets", path };
+	u64 end = pb_boot_ms() + retry_ms;
+	struct pb_ioc_dev dev;
+	struct pb_error err;
+	size_t size;
+	char *said = NULL;
+	FILE *out;
+
+	snprintf(path, sizeof(path), "/dev/mapper/%s", name);
+	while (!pb_dm_find(name, &dev, &err) && is_mounted(&dev)) {
+		if (said && pb_boot_ms() >= end)
+			fail("%s is mounted, and stays so: %s", name, said);
+		if (said)
+			poll(NULL, 0, UNMOUNT_MS);
+		free(said);
+		out = open_memstream(&said, &size);
+		if (!out)
+			fail("no memory");
+		child_output(argv, UMOUNT_LIMIT_MS, out);
+		fclose(out);
+	}
+	free(said);
+}
+
+static int take_down(const struct pb_volume_config *volume,
+		     const struct wish *wish)
 {
 	char *argv[5] = { "remove", (char *)volume->name };
 
@@ -189,12 +252,14 @@ static int take_down(const struct pb_volume_config *volume, char *retry)
 		printf("%s is down\n", volume->name);
 		return EXIT_SUCCESS;
 	}
-	if (retry) {
+	if (wish->unmount)
+		unmount(volume->name, wish->retry_ms);
+	if (wish->retry) {
 		argv[2] = "--retry";
-		argv[3] = retry;
+		argv[3] = wish->retry;
 	}
 	optind = 0;
-	return verb_remove.run(retry ? 4 : 2, argv);
+	return verb_remove.run(wish->retry ? 4 : 2, argv);
 }
 
 /* In a process of its own: what goes wrong with one volume is not the others' end. */
@@ -209,7 +274,7 @@ static int apart(const struct pb_volume_config *volume, int self,
 	if (pid < 0)
 		fail("cannot fork: %m");
 	if (!pid)
-		exit(!up ? take_down(volume, wish->retry) :
+		exit(!up ? take_down(volume, wish) :
 		     bring_up(volume, self, wish->declare) ?:
 		     await_view(volume->name, wish->wait_ms));
 	while (waitpid(pid, &status, 0) < 0)
@@ -280,12 +345,14 @@ const struct verb verb_up = {
 
 const struct verb verb_down = {
 	.name = "down",
-	.args = "VOLUME...|--all [--retry SEC]",
+	.args = "VOLUME...|--all [--unmount] [--retry SEC]",
 	.summary = "take volumes of the configuration down on this node",
 	.help =
 "Does what 'pbctl remove' does.  If this node is the primary, its synced backup takes\n"
 "over as soon as the view server misses it: 'pbctl switch' first spares the wait.\n\n"
 "  --all         every volume with a replica on this node\n"
+"  --unmount     unmount what is mounted of it before, again and again for as long as\n"
+"                --retry says\n"
 "  --retry SEC   try again for so long while it is in use (default 1)\n"
 "  --config DIR  another directory than " PB_CONFIG_DIR "\n\n"
 "Example: pbctl down db\n",

@@ -205,10 +205,10 @@ static void child(char *payload, uint32_t len, int in, int out)
 {
 	char *env[64] = {
 		"PATH=" RIG_PATH, "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "USER=root",
-		"SHELL=/bin/sh", "DM_DISABLE_UDEV=1", NULL,
+		"SHELL=/bin/sh", NULL,
 	};
 	char *cwd = payload, *cmd = cwd + strlen(cwd) + 1, *p, node[32];
-	int n = 7, fd;
+	int n = 6, fd;
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -221,6 +221,8 @@ static void child(char *payload, uint32_t len, int in, int out)
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && write(fd, "0", 1) == 1)
 		close(fd);
+	if (getppid() == 1)	/* the agent is init, and there is no udev */
+		env[n++] = "DM_DISABLE_UDEV=1";
 	snprintf(node, sizeof(node), "PB_NODE=%s", node_name);
 	env[n++] = node;
 	p = cmd + strlen(cmd) + 1;
@@ -363,7 +365,7 @@ static void reap(void)
 		for (j = jobs; j && j->pid != pid; j = j->next)
 			;
 		if (!j)
-			continue;	/* an orphan: we are init */
+			continue;	/* an orphan */
 		rc = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		status = drain(j);
 		j->pid = 0;

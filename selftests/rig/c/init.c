@@ -5,7 +5,10 @@
  * brings up devices and network, and becomes the command agent. It is one
  * static program because every fork+exec costs some 10 ms under TCG.
  *
- * Parameters come on the kernel command line: pbrig.node, pbrig.nodes,
+ * With pbrig.disk the root is the disk of that name, with an init of its own,
+ * which starts this program once more as a service, by the name of agent.
+ *
+ * Parameters come on the kernel command line: pbrig.node, pbrig.nodes, pbrig.disk,
  * pbrig.bind=SRC[:DST],... (percent-encoded); pbrig.probe only says that it runs.
  */
 #define _GNU_SOURCE
@@ -184,7 +187,8 @@ static void load_modules(const char *dir)
 		if (names[i]->d_name[0] == '.')
 			continue;
 		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
+		/* No such device: of an instruction that this processor lacks. */
+		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST && errno != ENODEV))
 			say("cannot load %s: %s", path, strerror(errno));
 		close(fd);
 		unlink(path);
@@ -210,13 +214,17 @@ static void mount_host(const char *dst)
 
 static void enter_root(void)
 {
+	if (chdir("/root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
+		die("switch root", "");
+}
+
+static void mount_overlay(void)
+{
 	mount_host("/lower");
 	mnt("tmpfs", "tmpfs", "/rw", "mode=755,size=75%");
 	mkdirs("/rw/upper");
 	mkdirs("/rw/work");
 	mnt("overlay", "overlay", "/root", "lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work");
-	if (chdir("/root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
-		die("switch root", "");
 }
 
 /* Take hold of host directories that the mounts to come would hide. */
@@ -350,20 +358,25 @@ static void set_network(int node, int nodes)
 	close(s);
 }
 
-/* The guest's own reboot and poweroff: the host may have systemd's, or none. */
-static void install_power_tools(void)
+static void install_self(int self, const char *path)
 {
 	char buf[65536];
-	int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), out;
+	int out;
 	ssize_t n;
 
 	mkdirs(RIG_BIN);
-	out = open(RIG_BIN "/reboot", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-	while (in >= 0 && out >= 0 && (n = read(in, buf, sizeof(buf))) > 0)
+	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	while (self >= 0 && out >= 0 && (n = read(self, buf, sizeof(buf))) > 0)
 		if (write(out, buf, n) != n)
 			break;
-	close(in);
+	close(self);
 	close(out);
+}
+
+/* The guest's own reboot and poweroff: the host may have systemd's, or none. */
+static void install_power_tools(void)
+{
+	install_self(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), RIG_BIN "/reboot");
 	link(RIG_BIN "/reboot", RIG_BIN "/poweroff");
 	link(RIG_BIN "/reboot", RIG_BIN "/halt");
 }
@@ -391,12 +404,63 @@ static void set_sysctls(void)
 	put("/proc/self/oom_score_adj", "-1000");
 }
 
+/* The disk with this serial number, at DST. */
+static void mount_disk(const char *serial, const char *dst)
+{
+	char path[64], found[64];
+	int i;
+
+	for (i = 0; i < 26; i++) {
+		snprintf(path, sizeof(path), "/sys/block/vd%c/serial", 'a' + i);
+		if (slurp(path, found, sizeof(found)) < 0 || strcmp(found, serial))
+			continue;
+		snprintf(path, sizeof(path), "/dev/vd%c", 'a' + i);
+		mnt("ext4", path, dst, NULL);
+		return;
+	}
+	errno = ENODEV;
+	die("find the disk", serial);
+}
+
+#define UNITS "/run/systemd/system"
+
+/* It answers from early on until the last process is killed. */
+static void install_agent_unit(const char *node)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 "[Unit]\nDescription=command agent of the rig\nDefaultDependencies=no\n"
+		 "[Service]\nExecStart=" RIG_BIN "/agent %s\nOOMScoreAdjust=-1000\n", node);
+	mkdirs(UNITS "/sysinit.target.wants");
+	put(UNITS "/pbrig-agent.service", text);
+	symlink(UNITS "/pbrig-agent.service", UNITS "/sysinit.target.wants/pbrig-agent.service");
+}
+
+/* From here on the machine is one that boots from its disk like any other. */
+static void boot_disk(const char *serial, const char *node)
+{
+	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	mnt("sysfs", "sys", "/sys", NULL);
+	mount_disk(serial, "/root");
+	set_sysctls();
+	enter_root();
+	mnt("tmpfs", "run", "/run", "mode=755");
+	install_self(self, RIG_BIN "/agent");
+	install_agent_unit(node);
+	execl("/sbin/init", "/sbin/init", NULL);
+	die("run", "/sbin/init");
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = strrchr(argv[0], '/');
-	char node[16], nodes[16];
+	char node[16], nodes[16], disk[32];
 
 	name = name ? name + 1 : argv[0];
+	if (!strcmp(name, "agent"))
+		agent_main(argv[1]);
 	if (getpid() != 1)
 		return power_main(name, argc, argv);
 	umask(022);
@@ -408,13 +472,16 @@ int main(int argc, char **argv)
 		reboot(RB_POWER_OFF);
 	}
 	load_modules("/m");
-	enter_root();
-	mount_all();
-	install_power_tools();
 	if (!param("pbrig.node", node, sizeof(node)))
 		strcpy(node, "0");
 	if (!param("pbrig.nodes", nodes, sizeof(nodes)))
 		strcpy(nodes, "1");
+	if (param("pbrig.disk", disk, sizeof(disk)))
+		boot_disk(disk, node);
+	mount_overlay();
+	enter_root();
+	mount_all();
+	install_power_tools();
 	set_network(atoi(node), atoi(nodes));
 	name_disks();
 	set_sysctls();
