@@ -10,6 +10,7 @@ Where a kernel can come from, first match wins:
    `dpkg -x` leaves them.
 3. The kernel asked for by version (a prefix like 6.1 will do) or by KVER, else the
    running one, else the newest: installed, or unpacked under kernels/*/ in the cache.
+   What is in newest/ of the cache, a newer Debian's, is booted only if asked for.
 """
 
 import glob
@@ -168,13 +169,16 @@ def find_kernel(version=None):
             return _plain(image, os.environ.get("PB_KERNEL_MODULES"))
         version = os.environ.get("KVER")
     root = os.environ.get("PB_KERNEL_ROOT")
-    return _choose(list_kernels([root] if root else None), version)
+    roots = [root] if root else ["/"] + sorted(glob.glob(os.path.join(cache_dir(), "kernels/*")))
+    if version and not root:
+        roots.append(os.path.join(cache_dir(), "newest"))
+    return _choose(list_kernels(roots), version)
 
 
-def list_kernels(roots=None):
-    """All kernels under ROOTS (default: installed and cached), newest last."""
+def list_kernels(roots):
+    """All kernels under ROOTS, newest last."""
     found = {}
-    for root in roots or ["/"] + sorted(glob.glob(os.path.join(cache_dir(), "kernels/*"))):
+    for root in roots:
         for image in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
             version = os.path.basename(image)[len("vmlinuz-"):]
             moddir = os.path.join(root, "lib/modules", version)
