@@ -169,16 +169,13 @@ def find_kernel(version=None):
             return _plain(image, os.environ.get("PB_KERNEL_MODULES"))
         version = os.environ.get("KVER")
     root = os.environ.get("PB_KERNEL_ROOT")
-    roots = [root] if root else ["/"] + sorted(glob.glob(os.path.join(cache_dir(), "kernels/*")))
-    if version and not root:
-        roots.append(os.path.join(cache_dir(), "newest"))
-    return _choose(list_kernels(roots), version)
+    return _choose(list_kernels([root] if root else None), version)
 
 
-def list_kernels(roots):
-    """All kernels under ROOTS, newest last."""
+def list_kernels(roots=None):
+    """All kernels under ROOTS (default: installed, cached and a newer Debian's), newest last."""
     found = {}
-    for root in roots:
+    for root in roots or ["/"] + sorted(glob.glob(os.path.join(cache_dir(), "kernels/*"))) + [_newest()]:
         for image in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
             version = os.path.basename(image)[len("vmlinuz-"):]
             moddir = os.path.join(root, "lib/modules", version)
@@ -187,10 +184,17 @@ def list_kernels(roots):
     return sorted(found.values(), key=lambda k: [int(n) for n in re.findall(r"\d+", k.version)])
 
 
+def _newest():
+    """What scripts/deps.sh newest makes."""
+    return os.path.join(cache_dir(), "newest")
+
+
 def _choose(kernels, version):
     if version:
         kernels = [k for k in kernels if k.version == version
                    or re.match(re.escape(version) + r"(?!\d)", k.version)]
+    else:
+        kernels = [k for k in kernels if k.modroot != _newest()]
     if not kernels:
         raise RigError(f"no kernel {version or ''} with modules found; install one, or set "
                        "PB_KERNEL_ROOT or PB_KERNEL_IMAGE")
