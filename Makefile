@@ -4,7 +4,7 @@
 # make install         both (DESTDIR, PREFIX)
 # make check           style: checkpatch, sparse, W=1 with -Werror
 # make test            everything quick, on both kernels; installs what it needs
-# make test-long       the long campaigns
+# make test-long       the long campaigns, and the newest kernel that Debian has
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
 # make demo            PostgreSQL on a volume: its machine dies, and nothing is lost

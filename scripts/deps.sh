@@ -141,8 +141,7 @@ newest() {
 		--include="linux-image-amd64/$release-backports" \
 		"$release" "$new" "$site" "deb $site $release-backports main" 2>&1) || {
 		rm -rf "$new"
-		echo "$log" | tail -n 20 >&2
-		die "no newer kernel: the archive of Debian's $release cannot be had"
+		die "no kernel of Debian's $release-backports: $(echo "$log" | grep -m 1 '^E:')"
 	}
 	# What the packages' scripts would have done.
 	ln -s mawk "$new/usr/bin/awk"
