@@ -4,7 +4,7 @@
 # make install         both (DESTDIR, PREFIX)
 # make check           style: checkpatch, sparse, W=1 with -Werror
 # make test            everything quick, on both kernels; installs what it needs
-# make test-long       the long campaigns
+# make test-long       the long campaigns, and the newest kernel that Debian has
 # make test-debug      the tests on a kernel with KASAN, lockdep and the like
 # make ci              make test, and a quick part of make test-debug
 # make demo            PostgreSQL on a volume: its machine dies, and nothing is lost
@@ -35,9 +35,13 @@ SOURCES	:= $(wildcard $(TOP)kmod/*.[ch] $(TOP)kmod/uapi/linux/*.h) $(TOP)Kbuild
 USOURCES := $(wildcard $(TOP)userspace/*/*.[ch] $(TOP)kmod/*.[ch]) \
 	    $(TOP)userspace/Makefile
 
+# A kernel of a newer Debian has a root with its own compiler; see scripts/deps.sh.
+KROOT	:= $(if $(wildcard $(PB_CACHE)/newest/boot/vmlinuz-$(KVER)),$(PB_CACHE)/newest)
+IN_KROOT = $(if $(KROOT),$(TOP)scripts/in-root.sh $(KROOT) /dev /proc $(MOD) --)
+
 # The build directory of a kernel has a copy, so that several stand side by side.
 # No BTF: it needs the kernel's own vmlinux, which headers do not bring.
-KBUILD	= $(MAKE) -C $(KDIR) M=$(MOD) CONFIG_DEBUG_INFO_BTF_MODULES= \
+KBUILD	= $(IN_KROOT) $(MAKE) -C $(KDIR) M=$(MOD) CONFIG_DEBUG_INFO_BTF_MODULES= \
 	  PB_WERROR=$(PB_WERROR) PB_CRASH_POINTS=$(if $(CRASH_POINTS),y)
 
 all: module userspace
@@ -46,13 +50,13 @@ module: $(MOD)/dm-pb.ko
 
 # What has changed is as new as its copy: it may have changed while objects were made.
 $(MOD)/dm-pb.ko: $(SOURCES)
-	@test -d "$(KDIR)" || \
+	@test -d "$(KROOT)$(KDIR)" || \
 		{ echo "no kernel headers in $(KDIR): install them, or set KVER"; exit 1; }
 	@mkdir -p $(MOD)
 	rsync -rlpc --delete --exclude='*.o' --exclude='.*.cmd' --exclude='*.ko' \
 		--exclude='*.mod*' --exclude='modules.order' --exclude='Module.symvers' \
 		$(TOP)Kbuild $(TOP)kmod $(MOD)/
-	$(KBUILD) modules
+	+$(KBUILD) modules
 	@touch $@
 
 userspace: $(PBCTL)

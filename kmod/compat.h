@@ -12,6 +12,7 @@
 #include <linux/bvec.h>
 #include <linux/device-mapper.h>
 #include <linux/skbuff.h>
+#include <linux/workqueue.h>
 #include <crypto/sha2.h>
 #include <net/sock.h>
 
@@ -25,6 +26,11 @@
 #define pb_compat_sha256	sha256_state
 #else
 #define pb_compat_sha256	sha256_ctx
+#endif
+
+/* 6.17 gave a name to what a queue was if it did not say WQ_UNBOUND. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define WQ_PERCPU	0
 #endif
 
 /* Since 6.14 a worker that is only created does not run yet. */

@@ -299,20 +299,20 @@ static void free_queues(struct pb_device *pb)
  */
 static bool alloc_queues(struct pb_device *pb, u32 major, u32 minor)
 {
-	unsigned int flags = WQ_MEM_RECLAIM | WQ_HIGHPRI;
+	unsigned int bound = WQ_MEM_RECLAIM | WQ_PERCPU;
+	unsigned int flags = bound | WQ_HIGHPRI;
 
 	pb->wq = alloc_workqueue("pb-%u:%u", flags, 0, major, minor);
 	pb->io_wq = alloc_workqueue("pb-%u:%u-io", flags, 0, major, minor);
-	pb->zero_wq = alloc_workqueue("pb-%u:%u-zero", WQ_MEM_RECLAIM,
-				      MAX_ZEROING, major, minor);
+	pb->zero_wq = alloc_workqueue("pb-%u:%u-zero", bound, MAX_ZEROING,
+				      major, minor);
 	/* Digests take time: on whatever CPU has some. */
 	pb->sync_wq = alloc_workqueue("pb-%u:%u-sync",
 				      WQ_MEM_RECLAIM | WQ_UNBOUND, 0, major,
 				      minor);
 	pb->mend_wq = alloc_workqueue("pb-%u:%u-mend", flags, 1, major, minor);
 	pb->log_wq = alloc_workqueue("pb-%u:%u-log", flags, 1, major, minor);
-	pb->ctl_wq = alloc_workqueue("pb-%u:%u-ctl", WQ_MEM_RECLAIM, 1, major,
-				     minor);
+	pb->ctl_wq = alloc_workqueue("pb-%u:%u-ctl", bound, 1, major, minor);
 	return pb->wq && pb->io_wq && pb->zero_wq &&
 	       pb->mend_wq && pb->log_wq && pb->sync_wq && pb->ctl_wq;
 }

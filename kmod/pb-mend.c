@@ -79,16 +79,30 @@ static void free_piece(struct pb_mend *mend, struct pb_piece *piece)
 	mempool_free(piece, &mend->pieces);
 }
 
+/* Not bio_copy_data(): other pieces of the same read are copied meanwhile. */
+static void copy_segments(struct bio *dst, struct bvec_iter to,
+			  struct bio *src, struct bvec_iter from)
+{
+	while (from.bi_size && to.bi_size) {
+		struct bio_vec src_bv = bio_iter_iovec(src, from);
+		struct bio_vec dst_bv = bio_iter_iovec(dst, to);
+
+		dst_bv.bv_len = min(dst_bv.bv_len, src_bv.bv_len);
+		memcpy_to_bvec(&dst_bv, page_address(src_bv.bv_page) +
+					src_bv.bv_offset);
+		bio_advance_iter_single(src, &from, dst_bv.bv_len);
+		bio_advance_iter_single(dst, &to, dst_bv.bv_len);
+	}
+}
+
 static void copy_out(struct pb_piece *piece)
 {
-	struct bvec_iter from = piece->req.iter, to = piece->iter;
-	struct pb_mend *mend = piece->mend;
-
 	if (piece->copied)
 		return;
 	piece->copied = true;
-	bio_copy_data_iter(piece->read->bio, &to, piece->req.bio, &from);
-	pb_stat_add(mend->stats, PB_CNT_READ_FETCHED, piece_bytes(piece));
+	copy_segments(piece->read->bio, piece->iter,
+		      piece->req.bio, piece->req.iter);
+	pb_stat_add(piece->mend->stats, PB_CNT_READ_FETCHED, piece_bytes(piece));
 }
 
 /* The source's complete(): any context, but process if there are data to copy. */

@@ -5,6 +5,8 @@
 #   scripts/deps.sh build     compiler, headers of one kernel, libraries
 #   scripts/deps.sh test      that, QEMU, and headers and images of both kernels
 #   scripts/deps.sh source    that, and linux-source-6.12 for the debug kernel
+#   scripts/deps.sh newest    the newest kernel that Debian has, from the backports of
+#                             the next release, with its headers and its compiler
 #   scripts/deps.sh demo      as for test, and PostgreSQL for "make demo"
 #   scripts/deps.sh long      as for test, and what the long set has more: Chromium
 #                             for the status page, promtool for the alerts
@@ -20,6 +22,8 @@ set -eu
 what=${1:-build}
 cache=${PB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dm-pb}
 updated=
+# The release after this machine's, whose backports have the newest kernels.
+release=trixie
 
 die() {
 	echo "deps: $*" >&2
@@ -121,6 +125,34 @@ install gcc make libc6-dev pkg-config libdevmapper-dev libjson-c-dev libblkid-de
 	libsqlite3-dev libsystemd-dev kmod rsync
 [ -n "$(headers_of 6)" ] || install linux-headers-amd64
 
+# A root with the newest kernel and all that builds a module for it; nothing of it
+# runs on its own.  What is there is kept: remove it for a newer one.
+newest() {
+	[ ! -d "$cache/newest/boot" ] || return 0
+	install mmdebstrap debian-archive-keyring zstd kmod util-linux make rsync
+	site=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Origin: Debian' 'Label: Debian' | head -n 1)
+	[ -n "$site" ] || die "apt knows no archive of Debian: run apt-get update"
+	new=$cache/.newest.$$
+	mkdir -p "$cache"
+	log=$(mmdebstrap --quiet --variant=extract --architectures=amd64 \
+		--aptopt='APT::Install-Recommends "false"' --include='?essential' \
+		--include="make,binutils,mawk,linux-headers-amd64/$release-backports" \
+		--include="linux-image-amd64/$release-backports" \
+		"$release" "$new" "$site" "deb $site $release-backports main" 2>&1) || {
+		rm -rf "$new"
+		die "no kernel of Debian's $release-backports: $(echo "$log" | grep -m 1 '^E:')"
+	}
+	# What the packages' scripts would have done.
+	ln -s mawk "$new/usr/bin/awk"
+	for image in "$new"/lib/modules/*/vmlinuz; do
+		version=$(basename "$(dirname "$image")")
+		ln -s "../lib/modules/$version/vmlinuz" "$new/boot/vmlinuz-$version"
+		depmod -b "$new" "$version"
+	done
+	mv "$new" "$cache/newest"
+}
+
 # What makes HTML of Documentation/, and checks it.
 docs() {
 	install python3-sphinx graphviz man-db mandoc
@@ -139,6 +171,9 @@ docs)
 	;;
 deb)
 	debian
+	;;
+newest)
+	newest
 	;;
 test | source | bench | demo | long)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
@@ -163,6 +198,6 @@ test | source | bench | demo | long)
 	fi
 	;;
 *)
-	die "say build, test, source, deb, docs, bench, long or demo"
+	die "say build, test, source, newest, deb, docs, bench, long or demo"
 	;;
 esac

@@ -37,6 +37,11 @@ POINT = re.compile(r"^(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)(?:\s*#\s*SKIP\s*(.*))?$", re.IGNORECASE)
 SKIP = re.compile(r"#\s*SKIP\b", re.IGNORECASE)
 EXIT_SKIP = 4
+# What scripts/kernels.sh calls the newest kernel that Debian has; of its tests those of a turn.
+NEWEST = "newest"
+NEWEST_QUICK = ["vm/test_hold", "vm/test_fetch"]
+# And those with two machines and more that the long set runs on it.
+NEWEST_MULTI = ["test_crash", "test_failover", "test_kill", "test_resync"]
 # What of the debug kernel's run belongs to its turn.
 DEBUG_QUICK = ["vm/test_chaos", "vm/test_hold", "vm/test_hostile", "vm/test_reconnect", "multi/test_crash"]
 
@@ -58,7 +63,7 @@ TURNS = [
      "6.12/multi/test_security", "6.12/multi/test_service"],
     ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
      "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
-     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify", "debian/"],
+     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify", "debian/", "newest/"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
@@ -241,7 +246,7 @@ def unit_jobs():
     return jobs
 
 
-def vm_jobs(label, kernel, env):
+def vm_jobs(label, kernel, env, long=LONG):
     """Tests inside one machine: scripts, and programs built from C."""
     subprocess.run(["make", "-s", JOBS, "-C", os.path.join(HERE, "vm")], check=True)
     scripts = glob.glob(os.path.join(HERE, "vm", "test_*.sh"))
@@ -257,14 +262,14 @@ def vm_jobs(label, kernel, env):
         # PB_DEBUG is for the guest alone: pbrig's own time limit is meant as it stands.
         for key, value in env.items():
             command += ["--env", f"{key}={value}"]
-        if LONG:
+        if long:
             command += ["--env", "PB_LONG=1"]
         jobs.append(Job(f"{label}/vm/{name}", command + [path], limit=limit,
                         env={"PB_OUTPUT": os.path.join(OUTPUT, f"{label}-vm-{name}")}))
     return jobs
 
 
-def multi_jobs(label, kernel, env):
+def multi_jobs(label, kernel, env, long=LONG):
     """Tests with two machines or more, and the rig's own."""
     jobs = []
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
@@ -273,6 +278,7 @@ def multi_jobs(label, kernel, env):
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2 if alone else 1,
                         limit=900 if label == "debug" or name in SLOW_MULTI else 400,
                         env={**env, "KVER": kernel,
+                             "PB_LONG": "1" if long else "0",
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
     # Those that run side by side first: together they leave no core idle.
     return sorted(jobs, key=lambda job: job.cores)
@@ -301,11 +307,32 @@ def build_modules(name, *args):
             "PB_CRASH_KO": os.path.join(BUILD, name + "-crash", "dm-pb.ko"), "PBCTL": PBCTL}
 
 
-def stock_kernel(series):
+def stock_kernel(series, *args):
     """The bootable kernel of a series, and our modules for it."""
     kernel = subprocess.run([os.path.join(TOP, "scripts", "kernels.sh"), "image", series],
                             stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    return kernel, build_modules(kernel)
+    return kernel, build_modules(kernel, *args)
+
+
+def newest_jobs():
+    """The quick tests on the newest kernel that Debian has, or one that says why there is none."""
+    done = subprocess.run([os.path.join(TOP, "scripts", "deps.sh"), NEWEST], stderr=subprocess.PIPE, text=True,
+                          check=False)
+    if done.returncode:
+        why = (done.stderr.splitlines() or ["deps.sh failed"])[-1]
+        return [Job(NEWEST, ["echo", f"1..0 # SKIP {why}"])]
+    kernel, env = stock_kernel(NEWEST, "PB_WERROR=y", "W=1")
+    vm, multi = (make(NEWEST, kernel, env, long=False) for make in (vm_jobs, multi_jobs))
+    if not LONG:
+        return [job for job in vm + multi if job.name.endswith(tuple(NEWEST_QUICK))]
+    return vm + [job for job in multi if job.name.endswith(tuple(NEWEST_MULTI))]
+
+
+def wants_newest(args, away):
+    """Does the run have tests on the newest kernel that nobody named?"""
+    named = any(NEWEST in pattern for pattern in args.patterns)
+    return (LONG or args.ci) and NEWEST not in args.kernels.split() and NEWEST + "/" not in away and (
+        named or not args.patterns)
 
 
 def begin_debug_kernel():
@@ -353,9 +380,11 @@ def is_usual(job, last):
 def stock_jobs(args):
     """The jobs on stock kernels, and those without one, in the order they start."""
     jobs = unit_jobs()
+    # What one kernel is enough for is not tested on the newest, unless there is no other.
+    enough = [series for series in args.kernels.split() if series != NEWEST] or [NEWEST]
     for position, series in enumerate(args.kernels.split()):
         kernel, env = stock_kernel(series)
-        last = series == args.kernels.split()[-1]
+        last = series == enough[-1]
         chosen = LONG or args.patterns
         # More of the crash points: on one kernel.
         ci = {"PB_CI": "1"} if args.ci and (last or chosen) else {}
@@ -399,6 +428,8 @@ def job_groups(args):
     build("userspace")
     if not args.debug:
         yield [job for job in stock_jobs(args) if not job.name.startswith(away)]
+        if wants_newest(args, away):
+            yield newest_jobs()
     if building:
         jobs = debug_jobs(building)
         yield jobs if args.debug else [job for job in jobs if any(q in job.name for q in DEBUG_QUICK)]

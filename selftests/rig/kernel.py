@@ -10,6 +10,7 @@ Where a kernel can come from, first match wins:
    `dpkg -x` leaves them.
 3. The kernel asked for by version (a prefix like 6.1 will do) or by KVER, else the
    running one, else the newest: installed, or unpacked under kernels/*/ in the cache.
+   What is in newest/ of the cache, a newer Debian's, is booted only if asked for.
 """
 
 import glob
@@ -173,9 +174,9 @@ def find_kernel(version=None):
 
 
 def list_kernels(roots=None):
-    """All kernels under ROOTS (default: installed and cached), newest last."""
+    """All kernels under ROOTS (default: installed, cached and a newer Debian's), newest last."""
     found = {}
-    for root in roots or ["/"] + sorted(glob.glob(os.path.join(cache_dir(), "kernels/*"))):
+    for root in roots or ["/"] + sorted(glob.glob(os.path.join(cache_dir(), "kernels/*"))) + [_newest()]:
         for image in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
             version = os.path.basename(image)[len("vmlinuz-"):]
             moddir = os.path.join(root, "lib/modules", version)
@@ -184,10 +185,17 @@ def list_kernels(roots=None):
     return sorted(found.values(), key=lambda k: [int(n) for n in re.findall(r"\d+", k.version)])
 
 
+def _newest():
+    """What scripts/deps.sh newest makes."""
+    return os.path.join(cache_dir(), "newest")
+
+
 def _choose(kernels, version):
     if version:
         kernels = [k for k in kernels if k.version == version
                    or re.match(re.escape(version) + r"(?!\d)", k.version)]
+    else:
+        kernels = [k for k in kernels if k.modroot != _newest()]
     if not kernels:
         raise RigError(f"no kernel {version or ''} with modules found; install one, or set "
                        "PB_KERNEL_ROOT or PB_KERNEL_IMAGE")
