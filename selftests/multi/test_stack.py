@@ -12,11 +12,20 @@ from cluster import CONFIG, DEVICE, VOLUME, run
 from pbtest import SLOW, check, until
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HOOK = os.path.join(TOP, "Documentation", "examples", "50-lvm")
+EXAMPLES = os.path.join(TOP, "Documentation", "examples")
 PATIENT = f"timeout_ms = {20000 * SLOW};"
 TEXT = "what was written before"
 # The setting that examples.rst has, and what comes of having none.
 FILTER = f'[ "a|^/dev/mapper/{VOLUME}$|", "r|.*|" ]'
+# Stands in for libvirt: one guest, and notes of what was done to it.
+VIRSH = """#!/bin/sh
+state=$(cat /root/virsh.state 2>/dev/null || echo shut off)
+case $1 in
+domstate) echo $2 >>/root/virsh.domstate; echo $state ;;
+start) [ "$state" = "shut off" ] && echo $1 $2 >>/root/virsh.done && echo running >/root/virsh.state ;;
+destroy) [ "$state" = running ] && echo $1 $2 >>/root/virsh.done && echo shut off >/root/virsh.state ;;
+esac
+"""
 EVERYTHING = '[ "a|.*|" ]'
 ERRORS = " 2>&1"
 
@@ -37,6 +46,13 @@ activation {{
 """.encode())
 
 
+def install_hook(node, name):
+    """One of the examples, for the volume of the test."""
+    with open(os.path.join(EXAMPLES, name), "rb") as f:
+        script = f.read()
+    node.vm.push(f"{CONFIG}/hooks.d/{name}", script.replace(b" db ", f" {VOLUME} ".encode()), 0o755)
+
+
 def group_of(node):
     """Logical volumes that are active on a node, and what is mounted of them."""
     return node.vm.run("dmsetup ls | grep -o '^app-[a-z]*'; grep -o ' /srv/app ' /proc/mounts", check=False).out.split()
@@ -53,9 +69,7 @@ def make_group(cluster):
     a, b = cluster.nodes[:2]
     for node in (a, b):
         set_filter(node, FILTER)
-        with open(HOOK, "rb") as f:
-            script = f.read()
-        node.vm.push(f"{CONFIG}/hooks.d/50-lvm", script.replace(b" db ", f" {VOLUME} ".encode()), 0o755)
+        install_hook(node, "50-lvm")
     a.vm.run(f"wipefs -qa {DEVICE}; pvcreate -q {DEVICE} && vgcreate -q --setautoactivation n app {DEVICE} && "
              "lvcreate -q -y -n data -L 24m app && mkfs.ext4 -q /dev/app/data && mount /dev/app/data /srv/app && "
              f"echo '{TEXT}' >/srv/app/file && sync /srv/app/file")
@@ -180,5 +194,32 @@ def test_guest_disk(cluster):
     check(rc, f"QEMU on the old primary writes: {out}")
 
 
+def virsh(node, what="done"):
+    """What the stand-in has noted."""
+    return node.vm.run(f"cat /root/virsh.{what}", check=False).out.split()
+
+
+def test_guest_hook(cluster):
+    """a guest runs where the volume is primary, by the hook of examples.rst, and is destroyed where it is not"""
+    a, b = cluster.nodes[:2]
+    for node in (a, b):
+        node.vm.push("/usr/bin/virsh", VIRSH.encode(), 0o755)
+        node.vm.run("rm -f /root/virsh.*")
+        install_hook(node, "50-libvirt")
+    a.vm.run("virsh start app")
+    switch(cluster, b)
+    until("b has started the guest", lambda: virsh(b) == ["start", "app"])
+    until("a has destroyed it", lambda: virsh(a) == ["start", "app", "destroy", "app"])
+    # A hook is told the same role again: a guest that runs is left alone.
+    for node in (a, b):
+        node.kill_daemon()
+        node.start_daemon()
+        until("the hook was run again", lambda n=node: virsh(n, "domstate").count("app") >= 2)
+    check(virsh(b) == ["start", "app"], f"b: {virsh(b)}")
+    check(virsh(a) == ["start", "app", "destroy", "app"], f"a: {virsh(a)}")
+    for node in (a, b):
+        node.vm.run(f"rm {CONFIG}/hooks.d/* /usr/bin/virsh")
+
+
 if __name__ == "__main__":
-    sys.exit(run([test_group_moves, test_no_filter, test_shape, test_guest_disk], volume=PATIENT))
+    sys.exit(run([test_group_moves, test_no_filter, test_shape, test_guest_disk, test_guest_hook], volume=PATIENT))
