@@ -117,4 +117,55 @@ pb_compat_update_limits(struct request_queue *q,
 #endif
 }
 
+/*
+ * Opens a disk and claims it for @holder: a file since 6.9, a handle in 6.7 and
+ * 6.8.  @dev has its mode already, and gets the rest.
+ */
+static inline int pb_compat_bdev_open(struct dm_dev *dev, dev_t number,
+				      void *holder)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	struct file *file = bdev_file_open_by_dev(number, dev->mode, holder,
+						  NULL);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	dev->bdev_file = file;
+	dev->bdev = file_bdev(file);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	struct bdev_handle *handle = bdev_open_by_dev(number, dev->mode, holder,
+						      NULL);
+
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	dev->bdev_handle = handle;
+	dev->bdev = handle->bdev;
+#else
+	struct block_device *bdev;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	bdev = blkdev_get_by_dev(number, dev->mode, holder, NULL);
+#else
+	bdev = blkdev_get_by_dev(number, dev->mode | FMODE_EXCL, holder);
+#endif
+	if (IS_ERR(bdev))
+		return PTR_ERR(bdev);
+	dev->bdev = bdev;
+#endif
+	return 0;
+}
+
+static inline void pb_compat_bdev_close(struct dm_dev *dev, void *holder)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	bdev_fput(dev->bdev_file);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	bdev_release(dev->bdev_handle);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	blkdev_put(dev->bdev, holder);
+#else
+	blkdev_put(dev->bdev, dev->mode | FMODE_EXCL);
+#endif
+}
+
 #endif /* PB_COMPAT_H */

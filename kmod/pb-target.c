@@ -36,6 +36,7 @@
 #include <linux/uuid.h>
 
 #include "compat.h"
+#include "pb-claim.h"
 #include "pb-crash.h"
 #include "pb-device.h"
 #include "pb-target.h"
@@ -46,13 +47,13 @@
  * struct pb_target - one table's use of a replica
  * @pb: the replica
  * @data: its data device, as this table opened it
- * @meta: its metadata device, or NULL
+ * @meta: its metadata device, or nothing
  * @reads: enum pb_reads from its resume on
  */
 struct pb_target {
 	struct pb_device	*pb;
-	struct dm_dev		*data;
-	struct dm_dev		*meta;
+	struct pb_claim		data;
+	struct pb_claim		meta;
 	u32			reads;
 };
 
@@ -269,26 +270,26 @@ static int open_devices(struct dm_target *ti, struct dm_arg_set *as,
 	const char *meta = dm_shift_arg(as);
 	int ret;
 
-	ret = dm_get_device(ti, data, dm_table_get_mode(ti->table),
-			    &target->data);
+	ret = pb_claim_open(&target->data, ti, data);
 	if (ret) {
-		ti->error = "cannot open the data device";
+		ti->error = ret == -EBUSY ? "the data device is in use" :
+			    "cannot open the data device";
 		return ret;
 	}
-	params->data = target->data->bdev;
+	params->data = target->data.dev.bdev;
 	if (bdev_read_only(params->data)) {
 		ti->error = "the data device is read-only";
 		return -EROFS;
 	}
 	if (!strcmp(meta, "-"))
 		return 0;
-	ret = dm_get_device(ti, meta, dm_table_get_mode(ti->table),
-			    &target->meta);
+	ret = pb_claim_open(&target->meta, ti, meta);
 	if (ret) {
-		ti->error = "cannot open the metadata device";
+		ti->error = ret == -EBUSY ? "the metadata device is in use" :
+			    "cannot open the metadata device";
 		return ret;
 	}
-	params->meta = target->meta->bdev;
+	params->meta = target->meta.dev.bdev;
 	if (bdev_read_only(params->meta)) {
 		ti->error = "the metadata device is read-only";
 		return -EROFS;
@@ -304,10 +305,8 @@ static void close_target(struct dm_target *ti, struct pb_target *target)
 {
 	if (target->pb)
 		pb_device_detach(target->pb, ti);
-	if (target->meta)
-		dm_put_device(ti, target->meta);
-	if (target->data)
-		dm_put_device(ti, target->data);
+	pb_claim_close(&target->meta, ti);
+	pb_claim_close(&target->data, ti);
 	kfree(target);
 }
 
@@ -512,7 +511,7 @@ static int pb_map(struct dm_target *ti, struct bio *bio)
 		end_bio(bio, BLK_STS_NOTSUPP);
 		return DM_MAPIO_SUBMITTED;
 	}
-	bio_set_dev(bio, target->data->bdev);
+	bio_set_dev(bio, target->data.dev.bdev);
 	switch (pb_path_start(&pb->path, &pbio->req, &status)) {
 	case PB_STARTED:
 		if (pbio->req.type && pbio->req.count)
@@ -554,7 +553,7 @@ static void zeroes_work(struct work_struct *work)
 	struct pb_target *target = pbio->target;
 	blk_status_t status;
 
-	status = pb_path_write_zeroes(target->data->bdev, &pbio->req);
+	status = pb_path_write_zeroes(target->data.dev.bdev, &pbio->req);
 	if (end_local(target->pb, pbio, &status) == DM_ENDIO_DONE)
 		end_bio(pbio->req.bio, status);
 }
@@ -600,6 +599,8 @@ static void pb_resume(struct dm_target *ti)
 	struct pb_device *pb = target->pb;
 
 	pb_compat_stable_writes_resume(ti);
+	pb_claim_link(&target->data, ti);
+	pb_claim_link(&target->meta, ti);
 	pb_device_set_table(pb, NULL, ti);
 	pb_path_set_confirm(&pb->path, target->reads == PB_READS_CONFIRM);
 	pb_path_set_requeue(&pb->path, false);
@@ -682,8 +683,8 @@ static void pb_status(struct dm_target *ti, status_type_t type,
 		break;
 	case STATUSTYPE_TABLE:
 		DMEMIT("%pUb %s %s", target->pb->super.volume,
-		       target->data->name,
-		       target->meta ? target->meta->name : "-");
+		       target->data.dev.name,
+		       target->meta.dev.bdev ? target->meta.dev.name : "-");
 		sz = emit_words(target, result, sz, maxlen);
 		break;
 	case STATUSTYPE_IMA:
@@ -697,7 +698,7 @@ static int pb_iterate_devices(struct dm_target *ti,
 {
 	struct pb_target *target = ti->private;
 
-	return fn(ti, target->data, 0, ti->len, data);
+	return fn(ti, &target->data.dev, 0, ti->len, data);
 }
 
 /*

@@ -178,13 +178,14 @@ newest)
 test | source | bench | demo | long)
 	install git qemu-system-x86 python3 busybox-static cpio util-linux iproute2 dmsetup \
 		iputils-ping e2fsprogs fio jq openssl curl libaio-dev sparse bc perl xz-utils \
-		clang libclang-rt-14-dev llvm dkms debootstrap qemu-utils
+		clang libclang-rt-14-dev llvm dkms debootstrap qemu-utils lvm2 mdadm libxml2-utils \
+		libvirt0
 	docs
 	debian
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev
-	[ "$what" != bench ] || install drbd-utils mdadm gnuplot-nox
+	[ "$what" != bench ] || install drbd-utils gnuplot-nox
 	if [ "$what" = long ]; then
 		install chromium fonts-dejavu-core
 		[ -x "$cache/prometheus/usr/bin/promtool" ] ||

@@ -12,7 +12,7 @@ cores go, and one that needs its deadlines alone. The last line printed is
 
 PATTERN picks jobs by a part of their name. PB_LONG=1 picks the long campaigns.
 Without either the slow tests take turns: which of them run follows from the commit,
-or from PB_TURN, and three turns are all of them.
+or from PB_TURN, and four turns are all of them.
 """
 
 import argparse
@@ -58,20 +58,22 @@ LONG_MULTI = ["test_many"]
 
 # Tests that take turns, some 15 minutes of two cores each; what is in no list is run each time.
 TURNS = [
-    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_resync", "6.12/vm/test_mistakes"],
+    ["debug/", "6.12/multi/test_histories", "6.12/multi/test_multipath", "6.12/multi/test_resync", "6.12/vm/test_lvm",
+     "6.12/vm/test_mistakes"],
     ["6.1/vm/", "6.1/multi/", "6.12/multi/test_faults", "6.12/multi/test_kill", "6.12/multi/test_points",
      "6.12/multi/test_security", "6.12/multi/test_service"],
     ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
      "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
-     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify", "debian/", "newest/"],
+     "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
+    ["debian/", "newest/", "6.12/multi/test_stack"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
 TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_quickstart", "test_security",
                "test_service", "test_spare"]
 # And those that take longer.
-SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_points", "test_resize",
-              "test_quickstart", "test_resize_points", "test_resync", "test_security", "test_service", "test_spare"]
+SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_multipath", "test_points", "test_resize",
+              "test_quickstart", "test_resize_points", "test_resync", "test_security", "test_service", "test_spare", "test_stack"]
 
 
 class Job:

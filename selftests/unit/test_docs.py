@@ -182,6 +182,21 @@ def hook_page():
     point("pbviewd-hooks.5 has the environment of a hook", names ^ set(re.findall(r"^\.B (\w+)$", page, re.M)))
 
 
+def guest_example():
+    """The guest of examples.rst, and libvirt's schema."""
+    text = "examples/guest.xml is a domain by libvirt's schema"
+    schema, page = "/usr/share/libvirt/schemas/domain.rng", os.path.join(DOC, "examples", "guest.xml")
+    if not shutil.which("xmllint") or not os.path.exists(schema):
+        skip(text, "no xmllint or no libvirt0")
+        return
+    done = subprocess.run(["xmllint", "--noout", "--relaxng", schema, page], capture_output=True, text=True)
+    missing = set(done.stderr.splitlines()) if done.returncode else set()
+    disk = re.search(r"    (<disk.*?</disk>)", read("Documentation", "examples", "guest.xml"), re.S)[1]
+    if re.sub(r"\s+", " ", disk) not in re.sub(r"\s+", " ", read("Documentation", "examples.rst")):
+        missing.add("its disk is not the one of examples.rst")
+    point(text, missing)
+
+
 def verbs():
     """{verb: its options}, from the sources."""
     found = {}
@@ -305,7 +320,7 @@ def main():
     """All of it."""
     print("TAP version 13")
     for part in (promises, tests_named, code_named, links, questions, pbctl_page, commands, settings, counters,
-                 table_words, units, hook_page, server_page, index, manuals, html):
+                 table_words, units, hook_page, guest_example, server_page, index, manuals, html):
         part()
     print(f"1..{len(results)}")
     return 0 if all(results) else 1
