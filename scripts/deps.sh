@@ -153,6 +153,13 @@ newest() {
 	mv "$new" "$cache/newest"
 }
 
+# ocf-tester, and what agents share: as files, since installed it brings a cluster.
+resource_agents() {
+	[ -x "$cache/resource-agents/usr/sbin/ocf-tester" ] ||
+		unpack "$cache/resource-agents" resource-agents ||
+		die "resource-agents cannot be downloaded"
+}
+
 # What makes HTML of Documentation/, and checks it.
 docs() {
 	install python3-sphinx graphviz man-db mandoc
@@ -182,6 +189,7 @@ test | source | bench | demo | long)
 		libvirt0
 	docs
 	debian
+	resource_agents
 	kernel 6.1 linux-headers-amd64
 	kernel 6.12 linux-headers-6.12-amd64
 	[ "$what" != source ] || install linux-source-6.12 flex bison libelf-dev libssl-dev

@@ -65,11 +65,11 @@ TURNS = [
     ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
      "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
      "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
-    ["debian/", "newest/", "6.12/multi/test_stack"],
+    ["debian/", "newest/", "6.12/multi/test_ocf", "6.12/multi/test_stack"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
-TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_quickstart", "test_security",
+TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_ocf", "test_quickstart", "test_security",
                "test_service", "test_spare"]
 # And those that take longer.
 SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_multipath", "test_points", "test_resize",
@@ -231,6 +231,7 @@ def unit_jobs():
     jobs.append(Job("unit/test_init", [os.path.join(HERE, "unit", "test_init.sh")], env={"PBCTL": PBCTL}))
     jobs.append(Job("mistakes", [sys.executable, os.path.join(HERE, "mistakes", "test_mistakes.py"), "host"],
                     env={"PBCTL": PBCTL}))
+    jobs.append(Job("unit/test_ocf", [os.path.join(HERE, "unit", "test_ocf.sh")]))
     for name in ("test_shown", "test_report", "test_metrics"):
         jobs.append(Job(f"unit/{name}", [sys.executable, os.path.join(HERE, "unit", f"{name}.py")]))
     jobs.append(Job("unit/test_install", [sys.executable, os.path.join(HERE, "unit", "test_install.py")],

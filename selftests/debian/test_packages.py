@@ -47,7 +47,8 @@ class Bare:
         said = self.run(f"modinfo {found[0]}")
         check(re.search(rf"^vermagic: +{re.escape(self.kernel)} ", said, re.M), said)
         check(re.search(rf"^version: +{re.escape(version)}$", said, re.M), said)
-        status = self.run("dkms status dm-pb").splitlines()
+        # Its readelf warns of modules without a section .comment, as those of 6.12 are.
+        status = self.run("dkms status dm-pb 2>/dev/null").splitlines()
         check(len(status) == 1 and f"dm-pb/{version}" in status[0] and status[0].endswith("installed"), f"dkms: {status}")
 
     def enabled(self):

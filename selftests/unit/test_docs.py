@@ -117,7 +117,7 @@ def links():
             if os.path.exists(os.path.join(DOC, page)):
                 known = titles(os.path.join(DOC, page))
                 missing |= {f"{name}: {page} has no section {title}" for title in wanted if title.lower() not in known}
-        for page, number in re.findall(r"\b((?:pb|dm-pb)[\w.-]*)\((\d)\)", text):
+        for page, number in re.findall(r"\b((?:ocf_dm-pb_|dm-pb|pb)[\w.-]*)\((\d)\)", text):
             if not os.path.exists(os.path.join(DOC, f"{page}.{number}")):
                 missing.add(f"{name}: no manual page {page}({number})")
     point("every page, section and manual page that is named exists", missing)

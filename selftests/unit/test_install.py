@@ -89,7 +89,7 @@ def everything(tmp):
     dest = os.path.join(tmp, "dest")
     install(f"DESTDIR={dest}", "PREFIX=/opt/pb")
     want = {f"./opt/pb/{path}" for path in
-            {"sbin/pbctl", "sbin/pbviewd", "lib/udev/rules.d/60-pb.rules",
+            {"sbin/pbctl", "sbin/pbviewd", "lib/udev/rules.d/60-pb.rules", "lib/ocf/resource.d/dm-pb/pb",
              "share/bash-completion/completions/pbctl"} | {f"lib/systemd/system/{unit}" for unit in UNITS} |
             pages() | examples()}
     found = set(run("find", ".", "-type", "f", cwd=dest).stdout.split())
