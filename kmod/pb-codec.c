@@ -456,6 +456,11 @@ int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,
 		*why = "a message that does not travel this way";
 		return -EPERM;
 	}
+	if ((msg->flags & PB_WIRE_ORDERED) &&
+	    expect->version < PB_WIRE_VERSION_ORDERED) {
+		*why = "a flag of a later version than agreed";
+		return -EPROTO;
+	}
 	if (!rule->seq)
 		return 0;
 	if (rule->answers)
@@ -622,6 +627,12 @@ enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 	if (peer->max_data < PB_WIRE_MAX_DATA)
 		return PB_BYE_LIMITS;
 	return PB_BYE_NONE;
+}
+
+u32 pb_hello_version(const struct pb_hello *mine, const struct pb_hello *peer)
+{
+	return mine->version_max < peer->version_max ? mine->version_max :
+						       peer->version_max;
 }
 
 /* What suits both: the larger if it is a multiple of the smaller, else ours. */

@@ -97,6 +97,7 @@ struct pb_bounds {
  * struct pb_expect - what the receiver is ready for
  * @view: the receiver's current view number
  * @from: the peer's index in that view
+ * @version: of the protocol, as agreed; 0 before the hello is accepted
  * @hello_done: the peer's hello has been accepted
  * @upstream: the peer is the receiver's predecessor
  * @next_seq: upstream: the only sequence number that may come next
@@ -106,6 +107,7 @@ struct pb_bounds {
  */
 struct pb_expect {
 	u64	view;
+	u32	version;
 	u8	from;
 	bool	hello_done;
 	bool	upstream;
@@ -179,7 +181,7 @@ u32 pb_check_pieces(u32 count, u32 piece);
  * Return: 0, -ESTALE (another view), -EPERM (not the neighbour, or not the
  * direction that this type or its flag travels), -EALREADY (a sequence number again),
  * -EPROTO (a gap in the sequence, an ack or answer for what was never sent, anything
- * but a hello first, a second hello).
+ * but a hello first, a second hello, a flag that only a later version has).
  */
 int pb_codec_admit(const struct pb_msg *msg, const struct pb_expect *expect,
 		   const char **why);
@@ -225,6 +227,15 @@ int pb_hello_unpack(const struct pb_wire_hello *wire, struct pb_hello *hello,
 enum pb_bye pb_hello_check(const struct pb_hello *mine, u64 my_view,
 			   const struct pb_hello *peer, u64 peer_view,
 			   const u8 *neighbour, bool upstream);
+
+/**
+ * pb_hello_version() - the version of the protocol that two speak
+ * @mine: what this replica said
+ * @peer: what the peer said; pb_hello_check() has passed both
+ *
+ * Return: the newest that both know.
+ */
+u32 pb_hello_version(const struct pb_hello *mine, const struct pb_hello *peer);
 
 /**
  * pb_limits_stack() - what suits both ends

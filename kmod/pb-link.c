@@ -331,6 +331,7 @@ static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
 	conn->lease_ms = pb_lease_agree(side->hello.lease_ms, peer->lease_ms);
 	conn->cfg.keepalive_ms = pb_lease_keepalive_ms(conn->cfg.keepalive_ms,
 						       conn->lease_ms);
+	conn->expect.version = pb_hello_version(&side->hello, peer);
 	if (bye == PB_BYE_NONE)
 		bye = side->upstream ? accept_upstream(side, conn, peer) :
 				       accept_downstream(side, conn, peer);
@@ -338,8 +339,9 @@ static enum pb_bye op_accept(struct pb_conn *conn, const struct pb_msg *msg,
 		return bye;
 	learn_limits(side, &peer->limits);
 	atomic64_inc(&side->connects);
-	DMINFO("%s: connected to %s in view %llu", side->pb->super.name,
-	       side->member.name, conn->cfg.view);
+	DMINFO("%s: connected to %s in view %llu, protocol %u",
+	       side->pb->super.name, side->member.name, conn->cfg.view,
+	       conn->expect.version);
 	emit(side, PB_EVENT_LINK_UP, 0, "connected");
 	return PB_BYE_NONE;
 }
@@ -786,6 +788,7 @@ void pb_link_status(struct pb_side *side, struct pb_link *link)
 		link->state = READ_ONCE(side->conn->state);
 		link->silent_ms = jiffies_to_msecs(jiffies -
 						   READ_ONCE(side->conn->last_rx));
+		link->protocol = READ_ONCE(side->conn->expect.version);
 	}
 	if (side->upstream) {
 		spin_lock_irq(&pb->apply.lock);

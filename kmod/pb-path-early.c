@@ -58,7 +58,8 @@ static bool is_wanted(struct pb_path *path)
 	lockdep_assert_held(&path->lock);
 	if (early->state != PB_EARLY_IDLE || early->sure < SURE ||
 	    writes_since(path) != early->expected || path->nr_active > 1 ||
-	    !path->up || !path->needs_ack || path->disk != PB_OWN_WELL)
+	    !path->up || !path->needs_ack || path->disk != PB_OWN_WELL ||
+	    path->conn->expect.version < PB_WIRE_VERSION_ORDERED)
 		return false;
 	/* Pairs with early_complete(). */
 	return !smp_load_acquire(&early->busy);

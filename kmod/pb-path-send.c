@@ -361,6 +361,9 @@ int pb_path_link_up(struct pb_path *path, struct pb_conn *conn, u64 resume)
 			count_sent(path, req);
 			continue;
 		}
+		/* What a flush of the application's is about was acked before. */
+		if (conn->expect.version < PB_WIRE_VERSION_ORDERED)
+			req->flags &= ~PB_WIRE_ORDERED;
 		req->seq = path->next_seq++;
 		list_add_tail(&req->send, &path->sendq);
 		resent++;

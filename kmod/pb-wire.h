@@ -14,8 +14,13 @@
 #include <linux/types.h>
 
 #define PB_WIRE_MAGIC		0x31574250	/* "PBW1" */
+/*
+ * What is spoken: 1 is the oldest; from 2 on a flush may be PB_WIRE_ORDERED.  Two
+ * that connect speak the newest that both know.
+ */
 #define PB_WIRE_VERSION_MIN	1
-#define PB_WIRE_VERSION_MAX	1
+#define PB_WIRE_VERSION_ORDERED	2
+#define PB_WIRE_VERSION_MAX	2
 
 #define PB_WIRE_PORT		7780		/* default of pbctl */
 
@@ -92,7 +97,7 @@ enum pb_wire_type {
 #define PB_WIRE_NOUNMAP		0x02	/* zeroes: keep the blocks allocated */
 #define PB_WIRE_COPY		0x04	/* write, zeroes: part of a state transfer */
 #define PB_WIRE_ASK		0x08	/* keepalive downstream: answer at once */
-#define PB_WIRE_ORDERED		0x10	/* flush: begin when all before it is done */
+#define PB_WIRE_ORDERED		0x10	/* flush, from version 2 on: begin when all before it is done */
 
 /**
  * struct pb_wire_hdr - head of every message

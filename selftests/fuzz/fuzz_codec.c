@@ -12,6 +12,7 @@
 #define SEAL_HELLO	0x02	/* make the hello's crc right first */
 #define UPSTREAM	0x04
 #define HELLO_DONE	0x08
+#define OLD		0x10
 
 struct input {
 	u8			how;
@@ -91,6 +92,8 @@ static void check_admitted(const struct pb_msg *msg,
 	if (msg->type == PB_WIRE_HELLO)
 		return;
 	MUST(msg->view == e->view && msg->from == e->from);
+	MUST(!(msg->flags & PB_WIRE_ORDERED) ||
+	     e->version >= PB_WIRE_VERSION_ORDERED);
 	MUST(msg->type != PB_WIRE_KEEPALIVE || e->upstream ||
 	     !(msg->flags & PB_WIRE_ASK));
 	if (msg->type == PB_WIRE_KEEPALIVE)
@@ -147,6 +150,7 @@ static void try(struct input *in)
 	struct pb_expect expect = {
 		.view = 9,
 		.from = in->from & 1,
+		.version = in->how & OLD ? PB_WIRE_VERSION_MIN : PB_WIRE_VERSION_MAX,
 		.hello_done = in->how & HELLO_DONE,
 		.upstream = in->how & UPSTREAM,
 		.next_seq = in->next_seq,
@@ -238,7 +242,7 @@ static void valid_header(struct input *in)
 	in->sent_seq = rnd() % 40;
 	in->resume_seq = rnd() % 40;
 	in->from = msg.from;
-	in->how = rnd() & (UPSTREAM | HELLO_DONE);
+	in->how = rnd() & (UPSTREAM | HELLO_DONE | OLD);
 	if (type != PB_WIRE_HELLO)
 		in->how |= HELLO_DONE;
 }

@@ -560,7 +560,7 @@ static int second_reading(const struct pb_msg *m)
 		ret = range_error(m, 2048);
 		return ret || m->data_len == 512ULL * m->count ? ret : -EPROTO;
 	case PB_WIRE_FLUSH:
-		return plain && !m->flags && m->seq && !m->count &&
+		return plain && !(m->flags & 0xef) && m->seq && !m->count &&
 		       !m->data_len ? 0 : -EPROTO;
 	case PB_WIRE_SYNC_BEGIN:
 	case PB_WIRE_SYNC_GO:
@@ -623,7 +623,7 @@ static int second_reading(const struct pb_msg *m)
 }
 
 static const u8 types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 255 };
-static const u8 flags[] = { 0, 1, 2, 3, 4, 5, 8, 128 };
+static const u8 flags[] = { 0, 1, 2, 3, 4, 5, 8, 16, 128 };
 static const u8 froms[] = { 0, 7, 8, 255 };
 static const u64 views[] = { 0, 1, U64_MAX };
 static const u64 seqs[] = { 0, 1, U64_MAX - 7, U64_MAX };
@@ -693,13 +693,13 @@ static void test_combinations(void)
 static const struct pb_expect up_side = {
 	/* The peer is the primary; we are the backup. */
 	.view = 9, .from = 0, .hello_done = true, .upstream = true,
-	.next_seq = 5,
+	.version = PB_WIRE_VERSION_MAX, .next_seq = 5,
 };
 
 static const struct pb_expect down_side = {
 	/* The peer is the backup; we are the primary. */
 	.view = 9, .from = 1, .hello_done = true,
-	.resume_seq = 10, .sent_seq = 20,
+	.version = PB_WIRE_VERSION_MAX, .resume_seq = 10, .sent_seq = 20,
 };
 
 static int admit(struct pb_msg msg, struct pb_expect expect)
@@ -782,6 +782,22 @@ static void test_admit_hello(void)
 	is(admit(msg, e), 0, "a bye before the hello");
 	is(admit(msg, up_side), 0, "a bye of any view");
 	is(admit(msg, down_side), 0, "a bye from anywhere");
+}
+
+/* From version 2 on a flush may be ordered. */
+static void test_admit_version(void)
+{
+	struct pb_msg msg = sample(PB_WIRE_FLUSH);
+	struct pb_expect e = up_side;
+
+	msg.from = e.from;
+	msg.seq = e.next_seq;
+	e.version = PB_WIRE_VERSION_ORDERED - 1;
+	is(admit(msg, e), 0, "an old peer flushes");
+	msg.flags = PB_WIRE_ORDERED;
+	is(admit(msg, e), -EPROTO, "and knows no order");
+	e.version++;
+	is(admit(msg, e), 0, "a newer one does");
 }
 
 static void test_admit_ask(void)
@@ -1121,6 +1137,17 @@ static void test_hello_check(void)
 	is(check(&mine, 9, &peer, 8), PB_BYE_VERSION, "check: version");
 }
 
+static void test_hello_version(void)
+{
+	struct pb_hello older = sample_hello(0), newer = sample_hello(1);
+
+	older.version_max = 3;
+	newer.version_max = 5;
+	is(pb_hello_version(&newer, &older), 3, "version: the older's newest");
+	is(pb_hello_version(&older, &newer), 3, "version: both say the same");
+	is(pb_hello_version(&newer, &newer), 5, "version: of two alike");
+}
+
 /* The successor must have room for the predecessor's volume, and may for more. */
 static void test_hello_sizes(void)
 {
@@ -1281,6 +1308,7 @@ int main(void)
 	test_admit_data();
 	test_admit_hello();
 	test_admit();
+	test_admit_version();
 	test_admit_ask();
 	test_hello_wire();
 	test_hello_blocks();
@@ -1290,6 +1318,7 @@ int main(void)
 	test_hello_fields();
 	test_hello_check();
 	test_hello_check_more();
+	test_hello_version();
 	test_hello_sizes();
 	test_resume();
 	test_resume_streams();

@@ -4,6 +4,7 @@
  * and that nobody takes it for more than it is.
  *
  *   t_early fake A	a primary with a fake successor
+ *   t_early old A	one that goes, and an older one in its place
  *   t_early dead A COMMAND	the same; COMMAND makes its disk fail
  *   t_early pair A	with a real one: write and flush, until one has been early
  */
@@ -186,6 +187,35 @@ static void fake(void)
 	t_peer_free(&peer);
 }
 
+/* In its place comes one that knows no order. */
+static void old(void)
+{
+	struct pb_ioc_status status;
+	struct t_peer peer;
+	struct pb_msg flush;
+	struct t_io io;
+
+	t_peer_init(&peer, dev);
+	ok(t_peer_up_quiet(&peer), "a successor connects");
+	t_status(dev, &status);
+	is(status.downstream.protocol, PB_WIRE_VERSION_MAX, "they speak the newest");
+	wait_for_early(&peer, &flush, &io);
+	t_peer_close(&peer);
+	ok(t_wait(t_links(dev, PB_LINK_NONE)), "the connection goes");
+	peer.hello.recv_seq = flush.seq - 1;
+	peer.hello.version_max = PB_WIRE_VERSION_ORDERED - 1;
+	ok(t_peer_up_quiet(&peer), "an older successor connects");
+	t_status(dev, &status);
+	is(status.downstream.protocol, PB_WIRE_VERSION_ORDERED - 1,
+	   "they speak the older's");
+	ok(t_peer_expect(&peer, PB_WIRE_FLUSH, &flush) && !flush.flags,
+	   "the flush is sent again, as any other");
+	t_peer_ack(&peer, flush.seq, 1);
+	is(t_io_finish(&io), 0, "it is done");
+	ok(learn(&peer, 1) && learn(&peer, 1), "and no other one is early");
+	t_peer_free(&peer);
+}
+
 /* Acked early, and then this disk is given up: the flush has to go somewhere. */
 static void dead(const char *command)
 {
@@ -230,6 +260,8 @@ int main(int argc, char **argv)
 	dev = argv[2];
 	if (!strcmp(argv[1], "fake"))
 		fake();
+	else if (!strcmp(argv[1], "old"))
+		old();
 	else if (argc == 4)
 		dead(argv[3]);
 	else

@@ -254,6 +254,19 @@ static bool differs(struct t_peer *peer)
 	return say_differs(peer, 64, 16);
 }
 
+/* Agreed is a version that has no such flag. */
+static bool flush_ordered(struct t_peer *peer)
+{
+	struct pb_msg msg = t_msg(peer, PB_WIRE_FLUSH);
+	struct pb_hello h = peer->hello;
+
+	h.version_max = PB_WIRE_VERSION_ORDERED - 1;
+	msg.seq = peer->next_seq;
+	msg.flags = PB_WIRE_ORDERED;
+	return send_hello(peer, &h, peer->view) &&
+	       t_peer_send(peer, &msg, NULL);
+}
+
 static bool ack_from_above(struct t_peer *peer)
 {
 	return t_peer_ack(peer, 1, 1);
@@ -344,6 +357,7 @@ static const struct hostile downs[] = {
 	{ "check with too many", false, check_many, "length" },
 	{ "check with the data", false, check_data, "length" },
 	{ "check with a flag", false, check_flag, "flag" },
+	{ "ordered flush in version 1", true, flush_ordered, "later version" },
 	{ "differs from the predecessor", false, differs, "this way" },
 };
 

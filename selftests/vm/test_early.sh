@@ -45,6 +45,14 @@ losetup -D
 rm "$work"/[dm]A
 
 make_disks A
+replica A a lease_ms 0
+check "A: view 1" pbt view A 1 ab
+run_c t_early old A
+dmsetup remove A
+losetup -D
+rm "$work"/[dm]A
+
+make_disks A
 soft dA
 replica A a lease_ms 0
 check "A: view 1" pbt view A 1 ab

@@ -140,6 +140,7 @@ static struct json_object *json_link(const struct pb_link *link)
 	pb_json_add_u64(object, "sent_seq", link->sent_seq);
 	pb_json_add_u64(object, "unacked", link->unacked);
 	pb_json_add_u64(object, "connects", link->connects);
+	pb_json_add_u64(object, "protocol", link->protocol);
 	pb_json_add(object, "reason",
 		    pb_json_text(link->reason, sizeof(link->reason)));
 	return object;

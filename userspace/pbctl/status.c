@@ -52,9 +52,12 @@ static void print_link(const char *direction, const struct pb_link *link)
 	printf("  %-11s %s, %s, silent for %u ms, connected %llu times\n",
 	       direction, pb_link_state_name(link->state), who(link, peer),
 	       link->silent_ms, (unsigned long long)link->connects);
-	printf("  %-11s message %llu, %llu not acked\n", "",
+	printf("  %-11s message %llu, %llu not acked", "",
 	       (unsigned long long)link->sent_seq,
 	       (unsigned long long)link->unacked);
+	if (link->protocol)
+		printf(", protocol %u", link->protocol);
+	putchar('\n');
 	if (link->reason[0])
 		printf("  %-11s last ended: %s\n", "",
 		       pb_printable(reason, sizeof(reason), link->reason,

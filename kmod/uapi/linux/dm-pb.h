@@ -322,6 +322,8 @@ enum pb_link_state {
  * @unacked: messages sent and not acked (downstream) or received and not
  *	yet applied (upstream)
  * @connects: connections that came up since the view began
+ * @protocol: version of the protocol that the two agreed on; 0 without a connection
+ * @reserved: zero
  * @reason: why the last connection ended or was refused; empty if none did
  */
 struct pb_link {
@@ -332,6 +334,8 @@ struct pb_link {
 	__u64	sent_seq;
 	__u64	unacked;
 	__u64	connects;
+	__u32	protocol;
+	__u32	reserved;
 	char	reason[PB_REASON_LEN];
 };
 
