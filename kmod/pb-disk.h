@@ -130,6 +130,8 @@ struct pb_disk_peer {
  * @met_replica: who it was
  * @lease_ms: leases that it gave, and that may not have run out, are at most so
  *	long; 0 if there are none
+ * @needs: oldest version that may use it: what later ones brought can be ignored,
+ *	and is lost with the next update; 0, as in version 1: @version
  * @reserved: zero
  */
 struct pb_disk_super {
@@ -168,7 +170,8 @@ struct pb_disk_super {
 	__le64			met_incarnation;
 	__u8			met_replica[16];
 	__le32			lease_ms;
-	__u8			reserved[2868];
+	__le32			needs;
+	__u8			reserved[2864];
 };
 
 #define PB_DISK_RECORD_MAGIC	0x3130474f4c425044ULL	/* "DPBLOG01" */

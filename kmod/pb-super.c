@@ -416,10 +416,32 @@ static int pb_super_check(const struct pb_disk_super *disk,
 	return ret;
 }
 
+/* Of a later version that allows it only the fields that this one has are read. */
+static int pb_super_version(const struct pb_disk_super *disk, const char **why)
+{
+	u32 version = le32_to_cpu(disk->version);
+	u32 needs = le32_to_cpu(disk->needs);
+
+	if (!version || (version > PB_DISK_VERSION &&
+			 (!needs || needs > PB_DISK_VERSION))) {
+		*why = "superblock: unknown version, this code knows version 1";
+		return -EPROTONOSUPPORT;
+	}
+	if (disk->reserved0 ||
+	    (version == PB_DISK_VERSION &&
+	     (needs || !pb_all_zero(disk->reserved, sizeof(disk->reserved))))) {
+		*why = "superblock: reserved bytes are not zero";
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* @super is filled even on failure; nobody but the caller's caller may see it. */
 static int pb_super_read(const struct pb_disk_super *disk,
 			 struct pb_super *super, const char **why)
 {
+	int ret;
+
 	if (le64_to_cpu(disk->magic) != PB_DISK_MAGIC) {
 		*why = "no superblock of dm-pb";
 		return -ENODATA;
@@ -428,15 +450,9 @@ static int pb_super_read(const struct pb_disk_super *disk,
 		*why = "superblock: wrong checksum";
 		return -EBADMSG;
 	}
-	if (le32_to_cpu(disk->version) != PB_DISK_VERSION) {
-		*why = "superblock: unknown version, this code knows version 1";
-		return -EPROTONOSUPPORT;
-	}
-	if (!pb_all_zero(disk->reserved, sizeof(disk->reserved)) ||
-	    disk->reserved0) {
-		*why = "superblock: reserved bytes are not zero";
-		return -EINVAL;
-	}
+	ret = pb_super_version(disk, why);
+	if (ret)
+		return ret;
 	pb_super_decode(disk, super);
 	return pb_super_check(disk, super, why);
 }

@@ -78,7 +78,8 @@ void pb_super_decode(const struct pb_disk_super *disk, struct pb_super *super);
  * @why: set to a constant line on failure
  *
  * Return: 0, -ENODATA (no superblock of ours here: other magic), -EBADMSG
- * (damaged: crc), -EPROTONOSUPPORT (a version that this code does not know),
+ * (damaged: crc), -EPROTONOSUPPORT (a version that this code does not know,
+ * and that does not say that it can be used all the same),
  * -EINVAL (a field with an impossible value: zero UUID, generation,
  * incarnation or size, name that pb_name_valid() refuses, block size not a
  * power of two from 512 to 4096, size or capacity not a multiple of it, capacity

@@ -11,6 +11,8 @@
 
 /* Bits of the first byte: make the magic, version and crc of a copy right. */
 #define SEAL(slot)	(1 << (slot))
+/* Make it one of a later version that this one may use. */
+#define LATER(slot)	(4 << (slot))
 
 static u64 inputs, good, picks;
 
@@ -47,11 +49,17 @@ static void check_logs(const struct pb_super *super)
 static void check_super(const struct pb_disk_super *disk,
 			const struct pb_super *super)
 {
-	struct pb_disk_super twin;
+	struct pb_disk_super twin, mine = *disk;
 	const char *why;
 
+	if (le32_to_cpu(disk->version) > PB_DISK_VERSION) {
+		mine.version = cpu_to_le32(PB_DISK_VERSION);
+		mine.needs = 0;
+		memset(mine.reserved, 0, sizeof(mine.reserved));
+		mine.crc = cpu_to_le32(super_crc(&mine));
+	}
 	pb_super_pack(super, &twin);
-	MUST(!memcmp(disk, &twin, sizeof(twin)));
+	MUST(!memcmp(&mine, &twin, sizeof(twin)));
 	MUST(memchr(super->name, 0, PB_NAME_LEN));
 	MUST(super->data_sectors && super->generation && super->incarnation);
 	MUST(super->block_size >= 512 && super->block_size <= 4096);
@@ -118,6 +126,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			continue;
 		disk[slot].magic = cpu_to_le64(PB_DISK_MAGIC);
 		disk[slot].version = cpu_to_le32(PB_DISK_VERSION);
+		if (data[0] & LATER(slot)) {
+			disk[slot].version = cpu_to_le32(PB_DISK_VERSION + 1);
+			disk[slot].needs = cpu_to_le32(PB_DISK_VERSION);
+		}
 		disk[slot].crc = cpu_to_le32(super_crc(&disk[slot]));
 	}
 	try(disk);
@@ -205,7 +217,8 @@ int main(int argc, char **argv)
 			valid_super(&disk[1]);
 		while (times--)
 			damage(&disk[rnd() & 1]);
-		input[0] = rnd() & 7 ? SEAL(0) | SEAL(1) : rnd();
+		input[0] = rnd() & 7 ? SEAL(0) | SEAL(1) |
+				       (rnd() & (LATER(0) | LATER(1))) : rnd();
 		memcpy(input + 1, disk, sizeof(disk));
 		LLVMFuzzerTestOneInput(input, sizeof(input));
 	}

@@ -80,11 +80,17 @@ pb-super.c|s/return gen\[1\] > gen\[0\];/return gen[1] < gen[0];/|test_super
 pb-super.c|s/return gen\[1\] > gen\[0\];/return 0;/|test_super
 pb-super.c|s/{ -EPROTONOSUPPORT, -EINVAL }/{ -EPROTONOSUPPORT }/|test_super
 pb-super.c|s/if (!pb_name_valid(super->name))/if (0)/|test_super
-pb-super.c|s/if (!pb_all_zero(disk->reserved, sizeof(disk->reserved)) ||/if (/|test_super
+pb-super.c|s/(needs || !pb_all_zero(disk->reserved, sizeof(disk->reserved)))/needs/|test_super
+pb-super.c|s/(needs || !pb_all_zero(/(!pb_all_zero(/|test_super
+pb-super.c|s/(!needs || needs > PB_DISK_VERSION)/!needs/|test_super
+pb-super.c|s/(!needs || needs > PB_DISK_VERSION)/needs > PB_DISK_VERSION/|test_super
+pb-super.c|s/if (!version || (version >/if ((version >/|test_super
+pb-codec.c|s/expect->version < PB_WIRE_VERSION_ORDERED/0/|test_codec
+pb-codec.c|s/mine->version_max : *$/peer->version_max :/|test_codec
 pb-pure.h|s/(const u8 \*)block + at, len - at);/(const u8 *)block + at, len \/ 4 - at);/|test_super
 pb-super.c|s/gen\[0\] == gen\[1\] &&/0 \&\&/|test_super
 pb-super.c|s/		sectors++;/		(void)sectors;/|test_super
-pb-super.c|s/	    disk->reserved0) {/	    0) {/|test_super
+pb-super.c|s/if (disk->reserved0 ||/if (/|test_super
 pb-super.c|s/value >= min \&\& value <= max/value >= min \&\& value <= max + 1/|test_super
 pb-super.c|s/value >= min \&\& value <= max/value >= min - 1 \&\& value <= max/|test_super
 pb-super.c|s/		 PB_DISK_MAX_EXTENTS)$/		 U64_MAX)/|test_super

@@ -271,6 +271,31 @@ static void test_head(void)
 	refused(&d, -EPROTONOSUPPORT, "a version comes before its fields");
 }
 
+/* A later version that can be used all the same; what it brought is lost. */
+static void test_later_version(void)
+{
+	struct pb_super super = sample(5), again;
+	struct pb_disk_super good, d, old;
+
+	pb_super_pack(&super, &good);
+	d = good;
+	d.version = cpu_to_le32(PB_DISK_VERSION + 2);
+	d.needs = cpu_to_le32(PB_DISK_VERSION + 1);
+	refused(&d, -EPROTONOSUPPORT, "later: one that needs a later one too");
+	d.needs = cpu_to_le32(PB_DISK_VERSION);
+	memset(d.reserved, 0x5a, sizeof(d.reserved));
+	seal(&d);
+	is(unpack(&d, &super), 0, "later: one that does not");
+	pb_super_pack(&super, &old);
+	ok(!memcmp(&old, &good, sizeof(old)), "later: updated it is of this version");
+	is(unpack(&old, &again), 0, "later: and can be read");
+	d.flags = cpu_to_le32(0x80);
+	refused(&d, -EINVAL, "later: its fields are looked at");
+	d = good;
+	d.needs = cpu_to_le32(PB_DISK_VERSION);
+	refused(&d, -EINVAL, "this version says no more than itself");
+}
+
 static void test_fields(void)
 {
 	const struct pb_super good = sample(7);
@@ -886,6 +911,7 @@ int main(void)
 	test_round_trip();
 	test_layout();
 	test_head();
+	test_later_version();
 	test_fields();
 	test_status();
 	test_log_geometry();

@@ -368,6 +368,7 @@ static struct json_object *json_copy(const struct pb_area_copy *copy)
 		pb_json_add(object, "why", NULL);
 	add_hex(object, "magic", le64toh(copy->disk.magic), 16);
 	pb_json_add_u64(object, "version", le32toh(copy->disk.version));
+	pb_json_add_u64(object, "needs", le32toh(copy->disk.needs));
 	add_hex(object, "crc", le32toh(copy->disk.crc), 8);
 	add_hex(object, "crc_computed", copy->crc, 8);
 	pb_json_add(object, "fields", json_super(&copy->super));

@@ -175,6 +175,8 @@ static void print_copy(const struct pb_area *area, int index)
 		return;
 	printf("  version        %u (this program knows %u)\n",
 	       le32toh(copy->disk.version), PB_DISK_VERSION);
+	if (copy->disk.needs)
+		printf("  needs          %u\n", le32toh(copy->disk.needs));
 	printf("  crc            %08x, computed %08x\n",
 	       le32toh(copy->disk.crc), copy->crc);
 	print_super(&copy->super);
