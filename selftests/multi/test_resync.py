@@ -16,6 +16,7 @@ EXTENT, REGION = MB, 16 << 10
 DISKS = [("data", SIZE, {"volatile": True}), ("meta", "16M", {"volatile": True})]
 GEOMETRY = ("--extent-size", EXTENT, "--hot-extents", 64, "--region-size", REGION)
 TIMEOUT = 1500 * SLOW
+RATE = "5MiB"
 # Of the transfer, in percent, when it is interrupted.
 # The last hundredth is over in a moment, on a busy machine unseen.
 ALL = (20, 50, 99) if LONG else (20, 50)
@@ -68,6 +69,8 @@ class Transfer:
         """Connect, in the view before or another one."""
         self.pair.set_view(view, self.source, self.target.member(":unsynced"))
         self.pair.rig.delay(2)
+        # So slow that it is seen under way on a busy machine too.
+        self.source.pbctl("resync", VOLUME, "--max-rate", RATE)
         self.pair.link(self.source, timeout=timeout, keepalive=keepalive)
 
     def progress(self):
@@ -135,6 +138,7 @@ class Transfer:
         """It ends; the copied are equal, and every write happened."""
         a, b = self.source, self.target
         self.pair.rig.delay(0)
+        a.pbctl("resync", VOLUME, "--max-rate", "0")
         self.pair.wait_synced(a)
         b.check_is("backup", "synced")
         self.count_moved()
