@@ -26,6 +26,8 @@ import sys
 import threading
 import time
 
+import previous
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.environ.get("B", os.path.join(TOP, "build"))
@@ -65,33 +67,45 @@ TURNS = [
     ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
      "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
      "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
-    ["debian/", "newest/", "6.12/multi/test_ocf", "6.12/multi/test_stack"],
+    ["debian/", "newest/", "6.12/multi/test_ocf", "6.12/multi/test_stack", "6.12/multi/test_upgrade"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
 TIMED_MULTI = ["test_faults", "test_histories", "test_hooks", "test_many", "test_ocf", "test_quickstart", "test_security",
-               "test_service", "test_spare"]
+               "test_service", "test_spare", "test_upgrade"]
 # And those that take longer.
 SLOW_MULTI = ["test_faults", "test_histories", "test_hooks", "test_kill", "test_many", "test_multipath", "test_points", "test_resize",
-              "test_quickstart", "test_resize_points", "test_resync", "test_security", "test_service", "test_spare", "test_stack"]
+              "test_quickstart", "test_resize_points", "test_resync", "test_security", "test_service", "test_spare", "test_stack", "test_upgrade"]
 
 
 class Job:
     """One test program: how to run it and what it said."""
 
-    def __init__(self, name, command, cores=1, limit=300, env=None, cwd=TOP):
+    def __init__(self, name, command, cores=1, limit=300, env=None, cwd=TOP, prepare=None):
         self.name = name
         self.command = command
         self.cores = cores
         self.limit = limit * (8 if LONG else 1)
         self.env = env or {}
         self.cwd = cwd
+        self.prepare = prepare
         self.passed = self.failed = self.skipped = 0
         self.seconds = 0.0
         self.lines = []
 
     def run(self):
         """Run it to its end or its time limit, then judge."""
+        try:
+            # What only this job needs, as more of its environment.
+            self.env.update(self.prepare() if self.prepare else {})
+        except previous.Missing as err:
+            self.lines.append(f"1..0 # SKIP {err}")
+            self.judge(EXIT_SKIP)
+            return
+        except previous.Broken as err:
+            self.lines += str(err).splitlines()
+            self.complain("cannot build the previous version")
+            return
         start = time.monotonic()
         proc = subprocess.Popen(self.command, cwd=self.cwd, env={**os.environ, **self.env},
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -275,11 +289,21 @@ def vm_jobs(label, kernel, env, long=LONG):
 def multi_jobs(label, kernel, env, long=LONG):
     """Tests with two machines or more, and the rig's own."""
     jobs = []
+
+    def old():
+        # The directory of a module has the kernel's name.
+        return previous.build(os.path.basename(os.path.dirname(env["PB_KO"])),
+                              *([f"KDIR={env['KDIR']}"] if "KDIR" in env else []))
+
     for path in sorted(glob.glob(os.path.join(HERE, "multi", "test_*.py"))):
         name = os.path.basename(path).removesuffix(".py")
+        # A kernel may have come after the previous version.
+        if (label, name) == (NEWEST, "test_upgrade"):
+            continue
         alone = label == "debug" or name in TIMED_MULTI
         jobs.append(Job(f"{label}/multi/{name}", [sys.executable, path], cores=2 if alone else 1,
                         limit=900 if label == "debug" or name in SLOW_MULTI else 400,
+                        prepare=old if name == "test_upgrade" else None,
                         env={**env, "KVER": kernel,
                              "PB_LONG": "1" if long else "0",
                              "PB_OUTPUT": os.path.join(OUTPUT, f"{label}-multi-{name}")}))
@@ -363,7 +387,7 @@ def debug_kernel(building):
     # For the rig; a kernel that is named by its version has modules of its own.
     os.environ["PB_KERNEL_MODULES"] = found["PB_KERNEL_MODULES"]
     return image, {**build_modules("debug", f"KDIR={found['PB_KERNEL_TREE']}"), "PB_DEBUG": "1",
-                   "PB_KERNEL_IMAGE": image}
+                   "PB_KERNEL_IMAGE": image, "KDIR": found["PB_KERNEL_TREE"]}
 
 
 def debug_jobs(building):

@@ -109,6 +109,7 @@ class Replica(Node):
     def __init__(self, cluster, vm, name):
         super().__init__(cluster, vm)
         self.name = name
+        self.pbviewd = cluster.pbviewd
         self.daemon = None
 
     def start_daemon(self):
@@ -258,7 +259,7 @@ class Cluster:
     def guest_pbviewd(self, vm):
         """Where a guest has pbviewd."""
         if vm.index < len(self.replicas):
-            return self.replicas[vm.index].guest_path(self.pbviewd)
+            return self.replicas[vm.index].guest_path(self.replicas[vm.index].pbviewd)
         if not self.pbviewd.startswith(("/tmp/", "/run/", "/dev/", "/var/tmp/")):
             return self.pbviewd
         with open(self.pbviewd, "rb") as f:

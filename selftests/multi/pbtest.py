@@ -114,6 +114,8 @@ class Node:
         self.pair = pair
         self.vm = vm
         self.name = vm.name
+        # What it runs: a test may give a node another version.
+        self.ko, self.tool = pair.ko, pair.pbctl
         self.replica = None
         self._events = []
         self._pending = b""
@@ -139,7 +141,7 @@ class Node:
         self._files = {}
         self._events.clear()
         self._pending = b""
-        self.vm.run(f"modprobe -a dm-mod libcrc32c lru_cache; insmod {shlex.quote(self.guest_path(self.pair.ko))}")
+        self.vm.run(f"modprobe -a dm-mod libcrc32c lru_cache; insmod {shlex.quote(self.guest_path(self.ko))}")
         self._watcher = self.vm.spawn(f"exec {self.pbctl_path()} events --json", on_output=self._take_events)
         # The stream begins at the opening; whoever acts before that misses its event.
         self.vm.wait_until("for p in $(pidof pbctl); do ls -l /proc/$p/fd; done | grep -q dm-pb-control")
@@ -194,7 +196,7 @@ class Node:
 
     def pbctl_path(self):
         """pbctl in the guest, quoted for its shell."""
-        return shlex.quote(self.guest_path(self.pair.pbctl))
+        return shlex.quote(self.guest_path(self.tool))
 
     def pbctl(self, *args, check=True, timeout=30):
         """Run pbctl and return its Result."""
