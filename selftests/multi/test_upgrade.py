@@ -10,12 +10,14 @@ cluster was made is looked for after each step on both replicas, which are compa
 import collections
 import contextlib
 import os
+import re
 import shlex
 import sys
 
 from cluster import Cluster, VmDied, refuses, run, serves
 from pbtest import EBADE, VOLUME, check, required
 
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Documentation", "upgrading.rst")
 Version = collections.namedtuple("Version", "name ko pbctl pbviewd")
 # Who writes and flushes by turns is expected to go on like that after a few.
 TURNS = 60
@@ -81,8 +83,8 @@ class Mixed(Cluster):
             lost = [text for w in self.writers for text in w.lost(node.vm.disk_path("data"))]
             check(not lost, f"{node.name} lost {len(lost)} blocks that were acknowledged: {lost[:10]}")
 
-    def settle(self):
-        """The writers end; both replicas are the same, and have all."""
+    def end_writers(self):
+        """No more writes, and none has failed but on a backup."""
         for writer in self.writers:
             # Its machine may have died since, even if it is there again.
             with contextlib.suppress(VmDied):
@@ -90,6 +92,10 @@ class Mixed(Cluster):
                     writer.stop()
             wrong = [e for e in writer.errors if e[2] != EBADE]
             check(not wrong, f"writes failed otherwise than as on a backup: {wrong[:5]}")
+
+    def settle(self):
+        """The writers end; both replicas are the same, and have all."""
+        self.end_writers()
         self.wait_healthy()
         self.check_equal(self.alpha, self.beta)
         self.check_kept(self.alpha, self.beta)
@@ -195,5 +201,96 @@ def test_rollback(cluster):
     cluster.settle()
 
 
+class Page:
+    """The commands of upgrading.rst, each as the page has it, on the machines of a cluster.
+
+    Packages and systemd are not there: apt changes what a node is given, systemctl starts pbviewd here.
+    """
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.nodes = {"alpha": cluster.alpha, "beta": cluster.beta}
+        with open(PAGE, encoding="utf-8") as f:
+            found = re.findall(r"^    (view|alpha|beta)# +(\S.*?)(?: +# .*)?$", f.read(), re.M)
+        upgrade = [command for who, command in found if who == "beta"]
+        change = found[[who for who, _ in found].index("alpha"):]
+        self.backup = upgrade[1:-len([who for who, _ in change if who == "beta"])]
+        self.before = [found[0], found[1], ("beta", upgrade[0])]
+        self.change = change
+
+    def upgrade(self, name):
+        """What is said to do on the backup, here with that name."""
+        for command in self.backup:
+            self.type(name, command.replace("beta", name))
+        self.cluster.check_loaded(self.nodes[name])
+
+    def type(self, name, command):
+        """One of the page's lines."""
+        print(f"# {name}: {command}", flush=True)
+        if name == "view":
+            self._on_server(command)
+        elif command.startswith("pbctl"):
+            self._pbctl(self.nodes[name], command)
+        else:
+            self._on_node(self.nodes[name], command)
+
+    def _on_server(self, command):
+        if command.startswith("apt install"):
+            self.cluster.pbviewd = self.cluster.new.pbviewd
+        elif command == "systemctl restart pbviewd-server":
+            self.cluster.kill_server()
+            self.cluster.start_server()
+        else:
+            check(False, f"the test does not know {command!r}")
+
+    def _pbctl(self, node, command):
+        node.vm.run(re.sub(r"\bpbctl\b", node.pbctl_path(), command).replace(" db", f" {VOLUME}"))
+
+    def _on_node(self, node, command):
+        cluster = self.cluster
+        if command.startswith("apt install"):
+            cluster.install(node, cluster.new)
+        elif command == "systemctl stop pbviewd":
+            node.kill_daemon()
+        elif command == "modprobe -r dm-pb":
+            node.vm.run(f"! dmsetup info {VOLUME} 2>/dev/null")
+            node.unload()
+        elif command == "systemctl start pbviewd":
+            node.load()
+            node.start_daemon()
+        elif command.startswith("systemctl stop SERVICE"):
+            cluster.end_writers()
+        elif command.startswith("mount "):
+            cluster.wait_primary(node)
+            cluster.load(node)
+        else:
+            check(False, f"the test does not know {command!r}")
+
+
+def test_page(cluster):
+    """upgrading.rst, its commands in its order under a writer: both nodes are upgraded, and nothing is lost"""
+    cluster.arrange(cluster.old, cluster.old)
+    cluster.pbviewd = cluster.old.pbviewd
+    cluster.kill_server()
+    cluster.start_server()
+    cluster.wait_healthy()
+    writer = cluster.load(cluster.alpha)
+    page = Page(cluster)
+    for name, command in page.before:
+        page.type(name, command)
+    cluster.wait_healthy()
+    page.upgrade("beta")
+    cluster.wait_healthy()
+    writer.wait_acks(writer.acks + 50)
+    for name, command in page.change:
+        page.type(name, command)
+    check(cluster.members() == (cluster.beta, cluster.alpha), f"members {cluster.view()}")
+    cluster.wait_healthy()
+    page.upgrade("alpha")
+    cluster.settle()
+    check(cluster.by_turns(cluster.beta), "between two of this version no flush is sent early")
+    cluster.settle()
+
+
 if __name__ == "__main__":
-    sys.exit(run([test_with_old_backup, test_switch, test_failover, test_rollback], Mixed))
+    sys.exit(run([test_with_old_backup, test_switch, test_failover, test_rollback, test_page], Mixed))
