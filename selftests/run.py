@@ -8,7 +8,7 @@ it printed before: silence is no success. Tests run side by side as far as the
 cores go, and one that needs its deadlines alone. The last line printed is
 "N passed, N failed, N skipped".
 
-  run.py [--kernels "6.1 6.12"] [--debug] [--list] [PATTERN...]
+  run.py [--kernels "6.1 6.12 newest"] [--debug] [--list] [PATTERN...]
 
 PATTERN picks jobs by a part of their name. PB_LONG=1 picks the long campaigns.
 Without either the slow tests take turns: which of them run follows from the commit,
