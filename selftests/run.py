@@ -12,7 +12,7 @@ cores go, and one that needs its deadlines alone. The last line printed is
 
 PATTERN picks jobs by a part of their name. PB_LONG=1 picks the long campaigns.
 Without either the slow tests take turns: which of them run follows from the commit,
-or from PB_TURN, and four turns are all of them.
+or from PB_TURN, and five turns are all of them.
 """
 
 import argparse
@@ -67,7 +67,8 @@ TURNS = [
     ["6.12/multi/test_hooks", "6.12/multi/test_quickstart", "6.12/multi/test_resize", "6.12/multi/test_shutdown",
      "6.12/multi/test_slow", "6.12/multi/test_spare", "6.12/multi/test_verify", "6.12/vm/test_bdisk",
      "6.12/vm/test_damage", "6.12/vm/test_dead", "6.12/vm/test_resize", "6.12/vm/test_verify"],
-    ["debian/", "newest/", "6.12/multi/test_ocf", "6.12/multi/test_stack", "6.12/multi/test_upgrade"],
+    ["debian/test_boot", "debian/test_packages", "newest/", "6.12/multi/test_ocf"],
+    ["debian/test_postgresql", "6.12/multi/test_stack", "6.12/multi/test_upgrade"],
 ]
 
 # Of the tests with two machines and more those in which a daemon calls a node dead after a time: they run alone.
@@ -315,7 +316,7 @@ def debian_jobs(kernel):
     """Our packages on Debian: its own kernel is enough."""
     return [Job(f"debian/{name}", [sys.executable, os.path.join(HERE, "debian", f"{name}.py")], cores=cores, limit=limit,
                 env={"KVER": kernel, "PB_OUTPUT": os.path.join(OUTPUT, f"debian-{name}")})
-            for name, cores, limit in (("test_packages", 1, 600), ("test_boot", 2, 900))]
+            for name, cores, limit in (("test_packages", 1, 600), ("test_boot", 2, 900), ("test_postgresql", 2, 1200))]
 
 
 def mutate_jobs(series, kernel, env):

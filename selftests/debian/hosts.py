@@ -5,10 +5,12 @@ alpha and beta are the nodes, view has the view server. Their names and addresse
 are run as they are there. Before that comes what the page takes as given: names, a network, logical volumes.
 """
 
+import functools
 import json
 import os
 import re
 import sys
+import traceback
 
 import image
 
@@ -69,8 +71,8 @@ def page(name):
 
 
 def commands(text):
-    """[(host, command)] of the indented lines with a prompt."""
-    return re.findall(r"^    (\w+)#\s+(.*)$", text, re.M)
+    """[(host, command)] of the indented lines with a prompt, without what a person is told beside them."""
+    return re.findall(r"^    (\w+)#\s+(.*?)(?:\s{2,}# .*)?$", text, re.M)
 
 
 def quick_start():
@@ -106,8 +108,8 @@ class Host:
                      f"auto eth0\niface eth0 inet static\n    address {ADDRESS[self.name]}/24\n")
         self.run("ifup eth0")
         if self.name != "view":
-            self.run("vgcreate -q vg0 /dev/disk/by-id/virtio-data && lvcreate -q -n db -L 64M vg0 && "
-                     "lvcreate -q -n db-meta -L 4M vg0")
+            self.run("vgcreate -q vg0 /dev/disk/by-id/virtio-data && lvcreate -q -n db-meta -L 4M vg0 && "
+                     "lvcreate -q -n db -l 100%FREE vg0")
 
     def wait_up(self):
         """Wait for the end of a boot; nothing has failed."""
@@ -174,20 +176,25 @@ class Host:
 class Site:
     """The hosts, booted and set up. Use it with 'with'."""
 
-    def __init__(self):
+    def __init__(self, data="100M", on_nodes=(), on_view=()):
         kernel = find_kernel(KERNEL)
-        self.debs, self.newer = image.packages(), image.packages(NEWER)
-        node = image.installed(kernel, self.debs, NODE_PACKAGES)
-        view = image.installed(kernel, self.debs, VIEW_PACKAGES)
+        self.debs = image.packages()
+        node = image.installed(kernel, self.debs, NODE_PACKAGES, on_nodes)
+        view = image.installed(kernel, self.debs, VIEW_PACKAGES, on_view)
         acks = os.path.join(os.path.dirname(self.debs[0]), "acks")
         self._acks = acks
-        self.rig = Rig(nodes=3, kernel=kernel, mem=MEMORY, disks=[("data", "100M")], root=[node, node, view], append=APPEND,
+        self.rig = Rig(nodes=3, kernel=kernel, mem=MEMORY, disks=[("data", data)], root=[node, node, view], append=APPEND,
                        boot_timeout=BOOT * SLOW,
                        qemu_args=["-chardev", f"file,id=acks,path={acks},append=on",
                                   "-device", "virtserialport,chardev=acks,name=pb.acks"])
         self.hosts = {name: Host(self, vm, name) for name, vm in zip(NAMES, self.rig.nodes)}
         self.alpha, self.beta, self.view = self.hosts.values()
         self.nodes = [self.alpha, self.beta]
+
+    @functools.cached_property
+    def newer(self):
+        """Our packages of a newer version."""
+        return image.packages(NEWER)
 
     def __enter__(self):
         try:
@@ -213,12 +220,14 @@ class Site:
     def follow(self, steps):
         """Commands of a page; what they say."""
         said = []
+        steps = [(host.name, command) for name, command in steps
+                 for host in (self.nodes if name == "both" else [self.hosts[name]])]
         for name, command in steps:
             host = self.hosts[name]
             if command.startswith("apt install"):
-                self._has_packages(host, re.findall(r"\./([a-z-]+)_\*\.deb", command))
+                self._has_packages(host, [re.sub(r"\./|_\*\.deb", "", word) for word in command.split()[2:]])
                 continue
-            said.append(host.run(command, 120))
+            said.append(host.run(command, 300))
             if command.startswith("pbctl init"):
                 host.run(f"for f in /etc/dm-pb/hosts/*/volumes/{VOLUME}.conf /etc/dm-pb/volumes/{VOLUME}.conf; do "
                          f"[ ! -e $f ] || echo 'dead_after_ms = {DEAD_AFTER};' >>$f; done")
@@ -289,4 +298,29 @@ class Site:
         check(len(acked) == len(set(acked)), "a number was said twice")
 
 
-__all__ = ["LONG", "Site", "Host", "RigError", "Failure", "check", "until", "quick_start", "fstab_line", "page", "commands"]
+def main(tests, **options):
+    """Run them one after the other, on the same hosts, as TAP; the exit status."""
+    print("TAP version 13", flush=True)
+    if os.getuid():
+        print("1..0 # SKIP needs root, for the disks' images")
+        return 4
+    done = 0
+    try:
+        with Site(**options) as site:
+            for done, test in enumerate(tests, 1):
+                test(site)
+                print(f"ok {done} - {test.__doc__}", flush=True)
+            bad = site.rig.check_consoles(pbtest.ALLOW)
+            check(not bad, "bad lines on the consoles:\n" + "\n".join(bad[:20]))
+    except (RigError, Failure):
+        # The next ones begin where this one ended.
+        print(f"not ok {max(done, 1)} - {tests[max(done, 1) - 1].__doc__}")
+        for line in traceback.format_exc().splitlines():
+            print(f"# {line}")
+        print(f"1..{max(done, 1)}", flush=True)
+        return 1
+    print(f"1..{done}", flush=True)
+    return 0
+
+
+__all__ = ["LONG", "main", "Site", "Host", "RigError", "Failure", "check", "until", "quick_start", "fstab_line", "page", "commands"]

@@ -7,6 +7,7 @@ A system is a stack of layers in the cache, each a directory with what it has mo
             anything above needs, since a machine has no network but the rig's
     host    what an administrator has installed before: LVM, ssh, a network, kernel and headers
     deps    what our packages need, so that a test need not install it each time
+    more    what a test wants besides
 
 A name carries a hash of the recipe. What the archive had on that day is in the cache; to have it newer, remove it.
 The archive is the one that this host's apt uses.
@@ -33,6 +34,8 @@ from rig.cache import cache_dir, cached, digest, tool  # noqa: E402
 SUITE = "bookworm"
 BARE = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2"]
 HOST = ["ifupdown", "lvm2", "openssh-server", "openssh-client", "psmisc", "e2fsprogs", "netbase"]
+# What runs on a volume, of a server and of a client.
+DATABASE, CLIENT = ["postgresql-15", "iputils-arping"], ["postgresql-client-15"]
 # What our packages' programs link with is found by apt; DKMS is all that the module needs.
 DEPS = ["dkms", "dmsetup", "libconfig9", "libcurl3-gnutls", "libjson-c5", "libmicrohttpd12", "libsqlite3-0"]
 VERSIONED = ["Makefile", "userspace/Makefile", "dkms.conf", "debian/changelog", "kmod/pb-target.h"]
@@ -161,7 +164,7 @@ def _bootstrap(tmp):
 def bare(kernel):
     """The first layer."""
     def make(system):
-        names = " ".join(HOST + DEPS + [f"linux-headers-{kernel}"])
+        names = " ".join(HOST + DEPS + DATABASE + [f"linux-headers-{kernel}"])
         system.run("apt-get -q update && apt-get -qy upgrade && apt-get clean")
         system.run(f"apt-get -qy --no-install-recommends --download-only install {names}")
         os.makedirs(system.root + REPO, exist_ok=True)
@@ -175,7 +178,7 @@ def bare(kernel):
         write(system.root, "/etc/resolv.conf", "")
         write(system.root, "/etc/fstab", "")
     first = cached(f"debian-strap-{digest(SUITE, *BARE)}", _bootstrap)
-    return [first, layer("bare", [first], ["2", *HOST, *DEPS, kernel], make)]
+    return [first, layer("bare", [first], ["2", *HOST, *DEPS, *DATABASE, kernel], make)]
 
 
 def host(kernel):
@@ -215,10 +218,13 @@ def packages(version=None):
     return sorted(p for p in glob.glob(where + "/*.deb") if "-dbgsym" not in p)
 
 
-def installed(kernel, debs, names):
-    """A raw image of a host with those of our packages whose NAMES are given."""
+def installed(kernel, debs, names, more=()):
+    """A raw image of a host with those of our packages whose NAMES are given, and MORE of Debian's."""
     debs = [p for p in debs if os.path.basename(p).split("_")[0] in names]
     layers = deps(kernel)
+    if more:
+        layers = layers + [layer("more", layers, ["1", *more],
+                                 lambda s: s.run(f"apt-get -qy --no-install-recommends install {' '.join(more)}"))]
     texts = []
     for path in debs:
         with open(path, "rb") as f:

@@ -8,10 +8,9 @@ shutdown fails, waits in vain or is in the wrong order.
 
 import os
 import sys
-import traceback
 
 import hosts
-from hosts import DEVICE, LONG, MOUNT, NEWER, VOLUME, Failure, RigError, Site, check, commands, page, until
+from hosts import DEVICE, LONG, MOUNT, NEWER, VOLUME, check, commands, page, until
 
 TEXT = "what was written before"
 
@@ -185,30 +184,5 @@ TESTS = [test_quick_start, test_by_hand, test_backup, test_upgrade, test_primary
 TESTS += [test_remove, test_poweroff] if LONG else []
 
 
-def main():
-    """Run them one after the other, on the same hosts, as TAP."""
-    print("TAP version 13", flush=True)
-    if os.getuid():
-        print("1..0 # SKIP needs root, for the disks' images")
-        return 4
-    done = 0
-    try:
-        with Site() as site:
-            for done, test in enumerate(TESTS, 1):
-                test(site)
-                print(f"ok {done} - {test.__doc__}", flush=True)
-            bad = site.rig.check_consoles(hosts.pbtest.ALLOW)
-            check(not bad, "bad lines on the consoles:\n" + "\n".join(bad[:20]))
-    except (RigError, Failure):
-        # The next ones begin where this one ended.
-        print(f"not ok {max(done, 1)} - {TESTS[max(done, 1) - 1].__doc__}")
-        for line in traceback.format_exc().splitlines():
-            print(f"# {line}")
-        print(f"1..{max(done, 1)}", flush=True)
-        return 1
-    print(f"1..{done}", flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(hosts.main(TESTS))
