@@ -12,7 +12,7 @@ import hosts
 from hosts import check, commands, page, quick_start, until
 from image import CLIENT, DATABASE
 
-ADDRESS, INTERFACE = "10.0.0.9", "eth0"
+ADDRESS, INTERFACE = "10.0.0.100", "eth0"
 MOUNT, SERVICE = "/srv/db", "postgresql@15-main"
 PASSWORD = "sesame"
 CONNECTION = (f"host={ADDRESS} user=postgres password={PASSWORD} dbname=postgres connect_timeout=5 tcp_user_timeout=5000 keepalives_idle=1 "
