@@ -246,7 +246,8 @@ def unit_jobs():
     jobs.append(Job("unit/test_init", [os.path.join(HERE, "unit", "test_init.sh")], env={"PBCTL": PBCTL}))
     jobs.append(Job("mistakes", [sys.executable, os.path.join(HERE, "mistakes", "test_mistakes.py"), "host"],
                     env={"PBCTL": PBCTL}))
-    jobs.append(Job("unit/test_ocf", [os.path.join(HERE, "unit", "test_ocf.sh")]))
+    for name in ("test_ocf", "test_hook"):
+        jobs.append(Job(f"unit/{name}", [os.path.join(HERE, "unit", f"{name}.sh")]))
     for name in ("test_shown", "test_report", "test_metrics"):
         jobs.append(Job(f"unit/{name}", [sys.executable, os.path.join(HERE, "unit", f"{name}.py")]))
     jobs.append(Job("unit/test_install", [sys.executable, os.path.join(HERE, "unit", "test_install.py")],
