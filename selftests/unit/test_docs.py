@@ -83,6 +83,19 @@ def tests_named():
     point("every test that is named exists", missing)
 
 
+def tests_listed():
+    """The table of testing.rst, and the tests that there are."""
+    table = read("Documentation", "testing.rst").split("\nEvery test\n===")[1].split("\n\n\n")[0]
+    shown = re.findall(r"^(\w+/\w+) +\S", table, re.M)
+    top = os.path.join(TOP, "selftests")
+    known = {os.path.splitext(os.path.relpath(path, top))[0] for pattern in ("*/test_*.*", "fuzz/fuzz_*.c")
+             for path in glob.glob(os.path.join(top, pattern))}
+    missing = {f"not in the table: {name}" for name in known - set(shown)}
+    missing |= {f"no test: {name}" for name in set(shown) - known}
+    missing |= {f"twice: {name}" for name in shown if shown.count(name) > 1}
+    point("testing.rst has every test, once, and no other", missing)
+
+
 def code_named():
     """Files and functions that the pages name."""
     code = sources("kmod/*.[ch]", "userspace/*/*.[ch]")
@@ -319,7 +332,7 @@ def html():
 def main():
     """All of it."""
     print("TAP version 13")
-    for part in (promises, tests_named, code_named, links, questions, pbctl_page, commands, settings, counters,
+    for part in (promises, tests_named, tests_listed, code_named, links, questions, pbctl_page, commands, settings, counters,
                  table_words, units, hook_page, guest_example, server_page, index, manuals, html):
         part()
     print(f"1..{len(results)}")
